@@ -1,0 +1,197 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { abortReason, DevstackError } from '@devstack-core/errors';
+import { isSecret, type Secret } from '@devstack-core/redaction';
+import { VaultErrorCode } from './errors.ts';
+import { withholdSecrets } from './withhold.ts';
+import { WireFailure, type Transport, type WireAnswer } from './transport.ts';
+
+/** One call to Vault. */
+export interface Call {
+  readonly method: 'GET' | 'LIST' | 'POST' | 'PUT' | 'DELETE';
+  /** Under `/v1/`, without a leading slash. */
+  readonly path: string;
+  /** `Secret` values at any depth are revealed on the wire only. */
+  readonly json?: unknown;
+  readonly body?: Uint8Array;
+  readonly binary?: boolean;
+  /** Whether it may be sent again when it is unknown if Vault carried it out. Default: all but POST. */
+  readonly repeatable?: boolean;
+  /** Sealed is an answer, not an obstacle (`sys/unseal`, `sys/init`). */
+  readonly worksSealed?: boolean;
+  readonly timeoutMs?: number;
+  readonly deadlineMs?: number;
+}
+
+/** Why a call is waiting before it is tried again. */
+export interface RetryEvent {
+  readonly reason: 'sealed' | 'standby' | 'unreachable' | 'busy';
+  readonly path: string;
+  readonly attempt: number;
+  readonly elapsedMs: number;
+}
+
+export interface ExchangeOptions {
+  readonly transport: Transport;
+  readonly address: string;
+  readonly token: Secret | undefined;
+  readonly timeoutMs: number;
+  readonly deadlineMs: number;
+  readonly signal: AbortSignal | undefined;
+  readonly onRetry: ((event: RetryEvent) => void) | undefined;
+}
+
+/** Sends a call until it is answered or the deadline has passed, and turns every failure into a `DevstackError` that holds no secret. */
+export async function exchange(options: ExchangeOptions, call: Call): Promise<WireAnswer> {
+  const started = performance.now();
+  const deadlineMs = call.deadlineMs ?? options.deadlineMs;
+  const timeoutMs = call.timeoutMs ?? options.timeoutMs;
+  const revealed: string[] = [];
+  const json = reveal(call.json, revealed);
+  const token = options.token?.reveal();
+  if (token !== undefined) revealed.push(token);
+
+  for (let attempt = 1; ; attempt++) {
+    const aborted = abortReason(options.signal, `The call to Vault (${call.path})`);
+    if (aborted !== undefined) throw aborted;
+    const verdict = await once(options, call, { json, token, timeoutMs, revealed });
+    if (verdict.kind === 'answer') return verdict.answer;
+    const elapsedMs = performance.now() - started;
+    const pauseMs = Math.min(25 * 2 ** Math.min(attempt, 5), 500) * (0.75 + Math.random() / 2);
+    if (verdict.retry === undefined || elapsedMs + pauseMs > deadlineMs) throw verdict.error(elapsedMs);
+    options.onRetry?.({ reason: verdict.retry, path: call.path, attempt, elapsedMs: Math.round(elapsedMs) });
+    await sleep(pauseMs, undefined, { signal: options.signal }).catch(() => undefined);
+  }
+}
+
+type Verdict =
+  | { readonly kind: 'answer'; readonly answer: WireAnswer }
+  | {
+      readonly kind: 'failure';
+      readonly retry: RetryEvent['reason'] | undefined;
+      readonly error: (elapsedMs: number) => DevstackError;
+    };
+
+interface Prepared {
+  readonly json: unknown;
+  readonly token: string | undefined;
+  readonly timeoutMs: number;
+  readonly revealed: readonly string[];
+}
+
+async function once(options: ExchangeOptions, call: Call, prepared: Prepared): Promise<Verdict> {
+  const repeatable = call.repeatable ?? call.method !== 'POST';
+  let answer: WireAnswer;
+  try {
+    answer = await options.transport.send(
+      {
+        method: call.method,
+        path: `/${call.path}`,
+        timeoutMs: prepared.timeoutMs,
+        signal: options.signal,
+        ...(prepared.json === undefined ? {} : { json: prepared.json }),
+        ...(call.body === undefined ? {} : { body: call.body }),
+        ...(call.binary === undefined ? {} : { binary: call.binary }),
+      },
+      prepared.token,
+    );
+  } catch (error) {
+    const failure = error instanceof WireFailure ? error : new WireFailure('TRANSPORT', true);
+    const aborted = abortReason(options.signal, `The call to Vault (${call.path})`);
+    if (aborted !== undefined) throw aborted;
+    const retry = !isCertificateReason(failure.reason) && (failure.unsent || repeatable) ? 'unreachable' : undefined;
+    return { kind: 'failure', retry, error: (elapsedMs) => unreachable(options.address, call, failure, elapsedMs) };
+  }
+  const errors = errorTexts(answer.body).map((text) => withholdSecrets(text, prepared.revealed));
+  if ((answer.status === 200 || answer.status === 204) && !answer.malformed) return { kind: 'answer', answer };
+  return judge(options, call, answer, errors);
+}
+
+async function judge(options: ExchangeOptions, call: Call, answer: WireAnswer, errors: readonly string[]): Promise<Verdict> {
+  const { status } = answer;
+  const details = { status, path: call.path, method: call.method, errors };
+  const said = errors.length === 0 ? '' : `: ${errors.join('; ')}`;
+  const fail = (code: string, message: string, hint: string, retry?: RetryEvent['reason']): Verdict => ({
+    kind: 'failure',
+    retry,
+    error: (elapsedMs) =>
+      new DevstackError({ code, message, hint, details: { ...details, ...(retry === undefined ? {} : { waitedMs: Math.round(elapsedMs) }) } }),
+  });
+
+  if (status === 503 && call.worksSealed !== true) {
+    if ((await isInitialized(options)) === false) {
+      return fail(VaultErrorCode.uninitialized, `Vault at ${options.address} is not initialised.`, 'Initialise it first.');
+    }
+    return fail(VaultErrorCode.sealed, `Vault at ${options.address} is sealed.`, 'Unseal it with its keys.', 'sealed');
+  }
+  if (answer.malformed) {
+    return fail(
+      VaultErrorCode.requestFailed,
+      `What answers at ${options.address} to ${call.method} ${call.path} (status ${String(status)}) did not send JSON.`,
+      'Check that the address is that of a Vault and not of a proxy.',
+      status >= 502 && status <= 504 ? 'unreachable' : undefined,
+    );
+  }
+  const text = errors.join(' ');
+  if (status === 429 || status === 472 || status === 473 || /not active|standby/i.test(text)) {
+    return fail(VaultErrorCode.requestFailed, `Vault refused ${call.method} ${call.path} (status ${String(status)})${said}`, 'It is not the active node, or limits its requests: try again later.', 'standby');
+  }
+  if (/Upgrading from non-versioned|is not yet initialized.*(retry|again)/i.test(text)) {
+    return fail(VaultErrorCode.requestFailed, `Vault is still preparing ${call.path}${said}`, 'Try again in a moment.', 'busy');
+  }
+  if (status === 403) {
+    return fail(VaultErrorCode.permissionDenied, `Vault does not permit ${call.method} ${call.path} to this token.`, 'Check that the token is still valid and that its policy names this path.');
+  }
+  if (status === 404) {
+    return fail(VaultErrorCode.notFound, `Vault has nothing at ${call.path}${said}`, 'Check the path and the mount.');
+  }
+  if (status === 400 && /check-and-set/.test(text)) {
+    return fail(VaultErrorCode.casMismatch, `${call.path} was changed by someone else in the meantime.`, 'Read it again and decide anew.');
+  }
+  return fail(VaultErrorCode.requestFailed, `Vault answered ${call.method} ${call.path} with status ${String(status)}${said}`, 'The text is what Vault itself says; its log may say more.');
+}
+
+async function isInitialized(options: ExchangeOptions): Promise<boolean | undefined> {
+  try {
+    const { body } = await options.transport.send({ method: 'GET', path: '/sys/seal-status', timeoutMs: options.timeoutMs, signal: options.signal }, undefined);
+    const initialized = (body as { initialized?: unknown } | undefined)?.initialized;
+    return typeof initialized === 'boolean' ? initialized : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function unreachable(address: string, call: Call, failure: WireFailure, elapsedMs: number): DevstackError {
+  const certificate = isCertificateReason(failure.reason);
+  return new DevstackError({
+    code: VaultErrorCode.unreachable,
+    message: `Vault does not answer at ${address} (${failure.reason}, ${call.method} ${call.path}, after ${(elapsedMs / 1000).toFixed(1)} s).`,
+    hint: certificate
+      ? 'Its certificate is not trusted: pass the authority that signed it as `ca`.'
+      : 'Check that it is started and that the address is right.',
+    // Whether Vault carried the call out is unknown unless it was never sent.
+    details: { address, path: call.path, method: call.method, reason: failure.reason, outcome: failure.unsent ? 'not-sent' : 'unknown' },
+  });
+}
+
+function isCertificateReason(reason: string): boolean {
+  return /CERT|SELF_SIGNED|UNABLE_TO_|ERR_TLS|ERR_SSL|EPROTO/.test(reason);
+}
+
+function errorTexts(body: unknown): readonly string[] {
+  const errors = (body as { errors?: unknown } | null | undefined)?.errors;
+  return Array.isArray(errors) ? errors.map(String) : [];
+}
+
+/** A copy with every `Secret` replaced by its value; all strings are noted, as Vault may repeat them in an error text. */
+function reveal(value: unknown, revealed: string[]): unknown {
+  if (isSecret(value)) {
+    const inner = value.reveal();
+    if (typeof inner === 'string') revealed.push(inner);
+    return inner;
+  }
+  if (Array.isArray(value)) return value.map((item) => reveal(item, revealed));
+  if (typeof value === 'object' && value !== null) {
+    return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, reveal(item, revealed)]));
+  }
+  return value;
+}
