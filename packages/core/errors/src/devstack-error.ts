@@ -51,6 +51,9 @@ export class DevstackError extends Error {
  */
 export function isDevstackError(value: unknown, code?: string): value is DevstackError {
   return (
-    typeof value === 'object' && value !== null && brand in value && (code === undefined || ('code' in value && value.code === code))
+    typeof value === 'object' &&
+    value !== null &&
+    brand in value &&
+    (code === undefined || ('code' in value && value.code === code))
   );
 }

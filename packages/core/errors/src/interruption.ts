@@ -2,7 +2,12 @@ import { DevstackError, isDevstackError } from './devstack-error.ts';
 
 /** The error of work that was stopped by the user or the caller. Code `INTERRUPTED`, exit code 130. */
 export function interrupted(what: string, cause?: unknown): DevstackError {
-  return new DevstackError({ code: 'INTERRUPTED', message: `${what} was interrupted.`, hint: 'Run the same command again: it goes on where it stopped.', cause });
+  return new DevstackError({
+    code: 'INTERRUPTED',
+    message: `${what} was interrupted.`,
+    hint: 'Run the same command again: it goes on where it stopped.',
+    cause,
+  });
 }
 
 /** The error to throw when the signal is aborted (otherwise undefined): its own reason where that is a `DevstackError`, otherwise `INTERRUPTED`. */

@@ -39,7 +39,7 @@ export class Secret<T = string> implements Revealable<T> {
 
 /** Wraps a value; a value that is a `Secret` already is given back as it is. */
 export function secret<T = string>(value: T | Secret<T>): Secret<T> {
-  return isSecret(value) ? (value as Secret<T>) : new Secret(value as T);
+  return isSecret(value) ? value : new Secret(value);
 }
 
 /** True for a `Secret` of any copy of this package. */
