@@ -106,7 +106,12 @@ async function once(options: ExchangeOptions, call: Call, prepared: Prepared): P
   return judge(options, call, answer, errors);
 }
 
-async function judge(options: ExchangeOptions, call: Call, answer: WireAnswer, errors: readonly string[]): Promise<Verdict> {
+async function judge(
+  options: ExchangeOptions,
+  call: Call,
+  answer: WireAnswer,
+  errors: readonly string[],
+): Promise<Verdict> {
   const { status } = answer;
   const details = { status, path: call.path, method: call.method, errors };
   const said = errors.length === 0 ? '' : `: ${errors.join('; ')}`;
@@ -114,12 +119,21 @@ async function judge(options: ExchangeOptions, call: Call, answer: WireAnswer, e
     kind: 'failure',
     retry,
     error: (elapsedMs) =>
-      new DevstackError({ code, message, hint, details: { ...details, ...(retry === undefined ? {} : { waitedMs: Math.round(elapsedMs) }) } }),
+      new DevstackError({
+        code,
+        message,
+        hint,
+        details: { ...details, ...(retry === undefined ? {} : { waitedMs: Math.round(elapsedMs) }) },
+      }),
   });
 
   if (status === 503 && call.worksSealed !== true) {
     if ((await isInitialized(options)) === false) {
-      return fail(VaultErrorCode.uninitialized, `Vault at ${options.address} is not initialised.`, 'Initialise it first.');
+      return fail(
+        VaultErrorCode.uninitialized,
+        `Vault at ${options.address} is not initialised.`,
+        'Initialise it first.',
+      );
     }
     return fail(VaultErrorCode.sealed, `Vault at ${options.address} is sealed.`, 'Unseal it with its keys.', 'sealed');
   }
@@ -133,26 +147,51 @@ async function judge(options: ExchangeOptions, call: Call, answer: WireAnswer, e
   }
   const text = errors.join(' ');
   if (status === 429 || status === 472 || status === 473 || /not active|standby/i.test(text)) {
-    return fail(VaultErrorCode.requestFailed, `Vault refused ${call.method} ${call.path} (status ${String(status)})${said}`, 'It is not the active node, or limits its requests: try again later.', 'standby');
+    return fail(
+      VaultErrorCode.requestFailed,
+      `Vault refused ${call.method} ${call.path} (status ${String(status)})${said}`,
+      'It is not the active node, or limits its requests: try again later.',
+      'standby',
+    );
   }
   if (/Upgrading from non-versioned|is not yet initialized.*(retry|again)/i.test(text)) {
-    return fail(VaultErrorCode.requestFailed, `Vault is still preparing ${call.path}${said}`, 'Try again in a moment.', 'busy');
+    return fail(
+      VaultErrorCode.requestFailed,
+      `Vault is still preparing ${call.path}${said}`,
+      'Try again in a moment.',
+      'busy',
+    );
   }
   if (status === 403) {
-    return fail(VaultErrorCode.permissionDenied, `Vault does not permit ${call.method} ${call.path} to this token.`, 'Check that the token is still valid and that its policy names this path.');
+    return fail(
+      VaultErrorCode.permissionDenied,
+      `Vault does not permit ${call.method} ${call.path} to this token.`,
+      'Check that the token is still valid and that its policy names this path.',
+    );
   }
   if (status === 404) {
     return fail(VaultErrorCode.notFound, `Vault has nothing at ${call.path}${said}`, 'Check the path and the mount.');
   }
   if (status === 400 && /check-and-set/.test(text)) {
-    return fail(VaultErrorCode.casMismatch, `${call.path} was changed by someone else in the meantime.`, 'Read it again and decide anew.');
+    return fail(
+      VaultErrorCode.casMismatch,
+      `${call.path} was changed by someone else in the meantime.`,
+      'Read it again and decide anew.',
+    );
   }
-  return fail(VaultErrorCode.requestFailed, `Vault answered ${call.method} ${call.path} with status ${String(status)}${said}`, 'The text is what Vault itself says; its log may say more.');
+  return fail(
+    VaultErrorCode.requestFailed,
+    `Vault answered ${call.method} ${call.path} with status ${String(status)}${said}`,
+    'The text is what Vault itself says; its log may say more.',
+  );
 }
 
 async function isInitialized(options: ExchangeOptions): Promise<boolean | undefined> {
   try {
-    const { body } = await options.transport.send({ method: 'GET', path: '/sys/seal-status', timeoutMs: options.timeoutMs, signal: options.signal }, undefined);
+    const { body } = await options.transport.send(
+      { method: 'GET', path: '/sys/seal-status', timeoutMs: options.timeoutMs, signal: options.signal },
+      undefined,
+    );
     const initialized = (body as { initialized?: unknown } | undefined)?.initialized;
     return typeof initialized === 'boolean' ? initialized : undefined;
   } catch {
@@ -169,7 +208,13 @@ function unreachable(address: string, call: Call, failure: WireFailure, elapsedM
       ? 'Its certificate is not trusted: pass the authority that signed it as `ca`.'
       : 'Check that it is started and that the address is right.',
     // Whether Vault carried the call out is unknown unless it was never sent.
-    details: { address, path: call.path, method: call.method, reason: failure.reason, outcome: failure.unsent ? 'not-sent' : 'unknown' },
+    details: {
+      address,
+      path: call.path,
+      method: call.method,
+      reason: failure.reason,
+      outcome: failure.unsent ? 'not-sent' : 'unknown',
+    },
   });
 }
 

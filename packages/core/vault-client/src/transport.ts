@@ -102,7 +102,12 @@ interface HttpOptions extends WireRequest {
   readonly headers: Record<string, string>;
 }
 
-function exchange(wire: HttpOptions, secure: boolean, agent: HttpAgent | HttpsAgent, userAgent: string): Promise<WireAnswer> {
+function exchange(
+  wire: HttpOptions,
+  secure: boolean,
+  agent: HttpAgent | HttpsAgent,
+  userAgent: string,
+): Promise<WireAnswer> {
   return new Promise((resolve, reject) => {
     const payload = wire.body ?? (wire.json === undefined ? undefined : Buffer.from(JSON.stringify(wire.json)));
     let connected = false;
@@ -146,15 +151,18 @@ function exchange(wire: HttpOptions, secure: boolean, agent: HttpAgent | HttpsAg
       fail(reason, unsentCodes.has(reason) || !connected);
     });
     outgoing.on('response', (incoming) => {
-      collect(incoming).then((bytes) => {
-        if (settled) return;
-        settled = true;
-        clearTimeout(timer);
-        wire.signal?.removeEventListener('abort', onAbort);
-        resolve(parse(incoming.statusCode ?? 0, bytes, wire.binary === true));
-      }, () => {
-        fail('TRUNCATED');
-      });
+      collect(incoming).then(
+        (bytes) => {
+          if (settled) return;
+          settled = true;
+          clearTimeout(timer);
+          wire.signal?.removeEventListener('abort', onAbort);
+          resolve(parse(incoming.statusCode ?? 0, bytes, wire.binary === true));
+        },
+        () => {
+          fail('TRUNCATED');
+        },
+      );
     });
     if (wire.signal?.aborted === true) onAbort();
     else outgoing.end(payload);

@@ -36,7 +36,12 @@ export interface VaultClient extends SysCalls, KvCalls, TokenCalls, AppRoleCalls
   /** The same connections under another deadline, signal or listener. */
   with(options: Pick<VaultClientOptions, 'timeoutMs' | 'retry' | 'signal' | 'onRetry'>): VaultClient;
   /** Any other call. `Secret` values in the body are revealed on the wire only; what comes back is plain, so wrap what is secret in it. */
-  request<T = unknown>(method: Call['method'], path: string, body?: unknown, options?: Pick<Call, 'deadlineMs' | 'timeoutMs' | 'repeatable'>): Promise<T>;
+  request<T = unknown>(
+    method: Call['method'],
+    path: string,
+    body?: unknown,
+    options?: Pick<Call, 'deadlineMs' | 'timeoutMs' | 'repeatable'>,
+  ): Promise<T>;
   /** Ends idle connections; they do not keep a process alive. */
   close(): void;
 }
@@ -83,7 +88,12 @@ function clientOver(transport: Transport, origin: string, options: VaultClientOp
       return clientOver(transport, origin, token === undefined ? rest : { ...rest, token });
     },
     with: (changes) => clientOver(transport, origin, { ...options, ...changes }),
-    async request<T>(method: Call['method'], path: string, body?: unknown, extra: Pick<Call, 'deadlineMs' | 'timeoutMs' | 'repeatable'> = {}) {
+    async request<T>(
+      method: Call['method'],
+      path: string,
+      body?: unknown,
+      extra: Pick<Call, 'deadlineMs' | 'timeoutMs' | 'repeatable'> = {},
+    ) {
       const call = { method, path: path.replace(/^\/?(v1\/)?/, ''), ...extra };
       return (await send(body === undefined ? call : { ...call, json: body })).body as T;
     },

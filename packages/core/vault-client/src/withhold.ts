@@ -16,5 +16,10 @@ export function withholdSecrets(text: string, secrets: readonly string[]): strin
 
 /** As Vault may repeat it: raw, inside JSON or a Go `%q`, in a URL, in base64. */
 function forms(value: string): ReadonlySet<string> {
-  return new Set([value, JSON.stringify(value).slice(1, -1), encodeURIComponent(value), Buffer.from(value).toString('base64')]);
+  return new Set([
+    value,
+    JSON.stringify(value).slice(1, -1),
+    encodeURIComponent(value),
+    Buffer.from(value).toString('base64'),
+  ]);
 }

@@ -1,5 +1,19 @@
 import { Secret } from '@devstack-core/redaction';
-import { fields, given, listKeys, number, orUndefined, readData, saysSo, text, texts, time, vaultPath, type Fields, type Send } from './send.ts';
+import {
+  fields,
+  given,
+  listKeys,
+  number,
+  orUndefined,
+  readData,
+  saysSo,
+  text,
+  texts,
+  time,
+  vaultPath,
+  type Fields,
+  type Send,
+} from './send.ts';
 
 /** An AppRole role; a write leaves fields that are not given as they are. */
 export interface RoleSettings {
@@ -69,11 +83,17 @@ export interface AppRoleCalls {
   createSecretId(options: CreateSecretIdOptions): Promise<IssuedSecretId>;
   listSecretIdAccessors(role: string, options?: AppRoleOptions): Promise<string[]>;
   /** Undefined for one that is unknown, expired or destroyed. */
-  lookupSecretIdAccessor(options: { readonly role: string; readonly accessor: string } & AppRoleOptions): Promise<SecretIdInfo | undefined>;
+  lookupSecretIdAccessor(
+    options: { readonly role: string; readonly accessor: string } & AppRoleOptions,
+  ): Promise<SecretIdInfo | undefined>;
   /** The same by value: tells whether a file still holds a valid secret_id without logging in. */
-  lookupSecretId(options: { readonly role: string; readonly secretId: Secret } & AppRoleOptions): Promise<SecretIdInfo | undefined>;
+  lookupSecretId(
+    options: { readonly role: string; readonly secretId: Secret } & AppRoleOptions,
+  ): Promise<SecretIdInfo | undefined>;
   /** One that is gone already is fine. Tokens that it gave live on until they expire. */
-  destroySecretIdAccessor(options: { readonly role: string; readonly accessor: string } & AppRoleOptions): Promise<void>;
+  destroySecretIdAccessor(
+    options: { readonly role: string; readonly accessor: string } & AppRoleOptions,
+  ): Promise<void>;
 }
 
 const gone = /failed to find accessor|failed to find the accessor|does not exist|invalid secret id|not found/i;
@@ -130,7 +150,12 @@ export function appRoleCalls(send: Send): AppRoleCalls {
     },
 
     async writeRoleId(role, roleId, { mount } = {}) {
-      await send({ method: 'POST', path: rolePath(mount, role, 'role-id'), json: { role_id: roleId }, repeatable: true });
+      await send({
+        method: 'POST',
+        path: rolePath(mount, role, 'role-id'),
+        json: { role_id: roleId },
+        repeatable: true,
+      });
     },
 
     async createSecretId(options) {
@@ -145,14 +170,20 @@ export function appRoleCalls(send: Send): AppRoleCalls {
           metadata: options.metadata === undefined ? undefined : JSON.stringify(options.metadata),
         }),
       });
-      return { secretId: new Secret(text(data['secret_id'])), accessor: text(data['secret_id_accessor']), ttlS: number(data['secret_id_ttl']) };
+      return {
+        secretId: new Secret(text(data['secret_id'])),
+        accessor: text(data['secret_id_accessor']),
+        ttlS: number(data['secret_id_ttl']),
+      };
     },
 
     listSecretIdAccessors: (role, { mount } = {}) => listKeys(send, rolePath(mount, role, 'secret-id')),
 
-    lookupSecretIdAccessor: ({ role, accessor, mount }) => lookup(rolePath(mount, role, 'secret-id-accessor', 'lookup'), { secret_id_accessor: accessor }),
+    lookupSecretIdAccessor: ({ role, accessor, mount }) =>
+      lookup(rolePath(mount, role, 'secret-id-accessor', 'lookup'), { secret_id_accessor: accessor }),
 
-    lookupSecretId: ({ role, secretId, mount }) => lookup(rolePath(mount, role, 'secret-id', 'lookup'), { secret_id: secretId }),
+    lookupSecretId: ({ role, secretId, mount }) =>
+      lookup(rolePath(mount, role, 'secret-id', 'lookup'), { secret_id: secretId }),
 
     async destroySecretIdAccessor({ role, accessor, mount }) {
       const path = rolePath(mount, role, 'secret-id-accessor', 'destroy');

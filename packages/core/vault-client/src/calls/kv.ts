@@ -15,7 +15,12 @@ export interface KvMetadata {
   readonly maxVersions: number;
   readonly createdTime: string;
   readonly updatedTime: string;
-  readonly versions: readonly { readonly version: number; readonly createdTime: string; readonly deletedTime?: string; readonly destroyed: boolean }[];
+  readonly versions: readonly {
+    readonly version: number;
+    readonly createdTime: string;
+    readonly deletedTime?: string;
+    readonly destroyed: boolean;
+  }[];
 }
 
 export interface KvOptions {
@@ -28,7 +33,11 @@ export interface KvCalls {
   /** Undefined where there is nothing, or only deleted versions. */
   kvRead(path: string, options?: KvOptions & { readonly version?: number }): Promise<KvSecret | undefined>;
   /** The new version. `cas` 0 creates only, a version replaces that version only; `VAULT_CAS_MISMATCH` otherwise. */
-  kvWrite(path: string, data: Readonly<Record<string, Secret | string>>, options?: KvOptions & { readonly cas?: number }): Promise<number>;
+  kvWrite(
+    path: string,
+    data: Readonly<Record<string, Secret | string>>,
+    options?: KvOptions & { readonly cas?: number },
+  ): Promise<number>;
   /** Names under a path, folders with a trailing slash; an empty path lists the mount. */
   kvList(path: string, options?: KvOptions): Promise<string[]>;
   kvMetadata(path: string, options?: KvOptions): Promise<KvMetadata | undefined>;
@@ -40,11 +49,18 @@ export function kvCalls(send: Send): KvCalls {
   return {
     async kvRead(path, { mount = 'secret', version } = {}) {
       const query = version === undefined ? '' : `?version=${String(version)}`;
-      const found = await orUndefined(readData(send, { method: 'GET', path: `${vaultPath(mount, 'data', path)}${query}` }));
+      const found = await orUndefined(
+        readData(send, { method: 'GET', path: `${vaultPath(mount, 'data', path)}${query}` }),
+      );
       if (found === undefined || found['data'] === null) return undefined;
       const metadata = fields(found['metadata']);
       return {
-        data: Object.fromEntries(Object.entries(fields(found['data'])).map(([key, value]) => [key, new Secret(typeof value === 'string' ? value : JSON.stringify(value))])),
+        data: Object.fromEntries(
+          Object.entries(fields(found['data'])).map(([key, value]) => [
+            key,
+            new Secret(typeof value === 'string' ? value : JSON.stringify(value)),
+          ]),
+        ),
         version: number(metadata['version']),
         createdTime: text(metadata['created_time']),
       };
@@ -55,7 +71,9 @@ export function kvCalls(send: Send): KvCalls {
         method: 'POST',
         path: vaultPath(mount, 'data', path),
         json: given({
-          data: Object.fromEntries(Object.entries(data).map(([key, value]) => [key, typeof value === 'string' ? new Secret(value) : value])),
+          data: Object.fromEntries(
+            Object.entries(data).map(([key, value]) => [key, typeof value === 'string' ? new Secret(value) : value]),
+          ),
           options: cas === undefined ? undefined : { cas },
         }),
         // A repeated plain write makes one more version of the same; a repeated check-and-set would contradict itself.
@@ -65,7 +83,10 @@ export function kvCalls(send: Send): KvCalls {
     },
 
     kvList: (path, { mount = 'secret' } = {}) =>
-      listKeys(send, path === '' ? vaultPath(mount, 'metadata') : vaultPath(mount, 'metadata', path.replace(/\/$/, ''))),
+      listKeys(
+        send,
+        path === '' ? vaultPath(mount, 'metadata') : vaultPath(mount, 'metadata', path.replace(/\/$/, '')),
+      ),
 
     async kvMetadata(path, { mount = 'secret' } = {}) {
       const found = await orUndefined(readData(send, { method: 'GET', path: vaultPath(mount, 'metadata', path) }));
@@ -79,7 +100,12 @@ export function kvCalls(send: Send): KvCalls {
         versions: Object.entries(fields(found['versions'])).map(([version, value]) => {
           const one = fields(value);
           const deletedTime = time(one['deletion_time']);
-          return { version: Number(version), createdTime: text(one['created_time']), destroyed: one['destroyed'] === true, ...(deletedTime === undefined ? {} : { deletedTime }) };
+          return {
+            version: Number(version),
+            createdTime: text(one['created_time']),
+            destroyed: one['destroyed'] === true,
+            ...(deletedTime === undefined ? {} : { deletedTime }),
+          };
         }),
       };
     },

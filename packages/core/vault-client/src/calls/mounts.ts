@@ -26,7 +26,11 @@ export interface MountCalls {
   enableMount(options: MountOptions): Promise<boolean>;
   listAuth(): Promise<Record<string, MountInfo>>;
   enableAuth(options: MountOptions): Promise<boolean>;
-  tuneAuth(options: { readonly path: string; readonly maxLeaseTtlS?: number; readonly defaultLeaseTtlS?: number }): Promise<void>;
+  tuneAuth(options: {
+    readonly path: string;
+    readonly maxLeaseTtlS?: number;
+    readonly defaultLeaseTtlS?: number;
+  }): Promise<void>;
   disableAuth(path: string): Promise<void>;
   disableMount(path: string): Promise<void>;
   listAudit(): Promise<Record<string, MountInfo>>;
@@ -66,12 +70,20 @@ export function mountCalls(send: Send): MountCalls {
   };
 
   const enable = async (kind: string, options: MountOptions): Promise<boolean> => {
-    const config = given({ max_lease_ttl: seconds(options.maxLeaseTtlS), default_lease_ttl: seconds(options.defaultLeaseTtlS) });
+    const config = given({
+      max_lease_ttl: seconds(options.maxLeaseTtlS),
+      default_lease_ttl: seconds(options.defaultLeaseTtlS),
+    });
     try {
       await send({
         method: 'POST',
         path: vaultPath('sys', kind, options.path),
-        json: given({ type: options.type, description: options.description, options: options.options, config: Object.keys(config).length === 0 ? undefined : config }),
+        json: given({
+          type: options.type,
+          description: options.description,
+          options: options.options,
+          config: Object.keys(config).length === 0 ? undefined : config,
+        }),
         repeatable: true,
       });
       return true;
@@ -103,7 +115,9 @@ export function mountCalls(send: Send): MountCalls {
       await send({ method: 'PUT', path: vaultPath('sys', 'policies', 'acl', name), json: { policy } });
     },
     async readPolicy(name) {
-      const data = await orUndefined(readData(send, { method: 'GET', path: vaultPath('sys', 'policies', 'acl', name) }));
+      const data = await orUndefined(
+        readData(send, { method: 'GET', path: vaultPath('sys', 'policies', 'acl', name) }),
+      );
       return data === undefined ? undefined : text(data['policy']);
     },
     async deletePolicy(name) {

@@ -80,7 +80,9 @@ export function sysCalls(send: Send): SysCalls {
     },
 
     async sealStatus(patience = {}) {
-      return sealStatusOf((await send({ method: 'GET', path: 'sys/seal-status', worksSealed: true, ...patience })).body);
+      return sealStatusOf(
+        (await send({ method: 'GET', path: 'sys/seal-status', worksSealed: true, ...patience })).body,
+      );
     },
 
     async init({ shares, threshold }) {
@@ -115,7 +117,13 @@ export function sysCalls(send: Send): SysCalls {
       try {
         return sealStatusOf((await send({ ...call, json: { key } })).body);
       } catch (error) {
-        if (!saysSo(error, /message authentication failed|invalid key|unable to (retrieve|generate).*key|decrypt|'key' must be|length/i)) throw error;
+        if (
+          !saysSo(
+            error,
+            /message authentication failed|invalid key|unable to (retrieve|generate).*key|decrypt|'key' must be|length/i,
+          )
+        )
+          throw error;
         throw new DevstackError({
           code: VaultErrorCode.badCredentials,
           message: 'Vault does not accept this unseal key.',
@@ -130,13 +138,26 @@ export function sysCalls(send: Send): SysCalls {
     },
 
     async snapshot(patience = {}) {
-      const { body } = await send({ method: 'GET', path: 'sys/storage/raft/snapshot', binary: true, timeoutMs: snapshotTimeoutMs, ...patience });
+      const { body } = await send({
+        method: 'GET',
+        path: 'sys/storage/raft/snapshot',
+        binary: true,
+        timeoutMs: snapshotTimeoutMs,
+        ...patience,
+      });
       return body as Uint8Array<ArrayBuffer>;
     },
 
     async restoreSnapshot(snapshot, { force = false, ...patience } = {}) {
       const path = `sys/storage/raft/snapshot${force ? '-force' : ''}`;
-      await send({ method: 'POST', path, body: snapshot, repeatable: false, timeoutMs: snapshotTimeoutMs, ...patience });
+      await send({
+        method: 'POST',
+        path,
+        body: snapshot,
+        repeatable: false,
+        timeoutMs: snapshotTimeoutMs,
+        ...patience,
+      });
     },
   };
 }

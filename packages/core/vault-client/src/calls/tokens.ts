@@ -42,7 +42,11 @@ export interface CreateTokenOptions {
 /** Logging in, and what to do with a token. */
 export interface TokenCalls {
   /** `VAULT_BAD_CREDENTIALS` for a wrong, expired, revoked or used-up pair, and for a login from a wrong network. */
-  loginAppRole(options: { readonly roleId: string | Secret; readonly secretId: Secret; readonly mount?: string }): Promise<IssuedToken>;
+  loginAppRole(options: {
+    readonly roleId: string | Secret;
+    readonly secretId: Secret;
+    readonly mount?: string;
+  }): Promise<IssuedToken>;
   /** The new lease duration in seconds. */
   renewSelf(options?: { readonly incrementS?: number }): Promise<IssuedToken>;
   revokeSelf(): Promise<void>;
@@ -60,13 +64,16 @@ export function tokenCalls(send: Send): TokenCalls {
       const path = `${vaultPath('auth', mount)}/login`;
       try {
         const role = typeof roleId === 'string' ? new Secret(roleId) : roleId;
-        return issued((await send({ method: 'POST', path, json: { role_id: role, secret_id: secretId }, repeatable: true })).body);
+        return issued(
+          (await send({ method: 'POST', path, json: { role_id: role, secret_id: secretId }, repeatable: true })).body,
+        );
       } catch (error) {
         const status = isDevstackError(error) ? error.details['status'] : undefined;
         if (status !== 400 && status !== 403) throw error;
         throw new DevstackError({
           code: VaultErrorCode.badCredentials,
-          message: 'Vault refused the AppRole login: the role_id or the secret_id is wrong, expired or revoked, or the login came from an address they are not bound to.',
+          message:
+            'Vault refused the AppRole login: the role_id or the secret_id is wrong, expired or revoked, or the login came from an address they are not bound to.',
           hint: 'Have a new secret_id issued for this role, and check the address the login comes from.',
           details: { status, path },
         });
@@ -74,7 +81,16 @@ export function tokenCalls(send: Send): TokenCalls {
     },
 
     async renewSelf({ incrementS } = {}) {
-      return issued((await send({ method: 'POST', path: 'auth/token/renew-self', json: given({ increment: incrementS }), repeatable: true })).body);
+      return issued(
+        (
+          await send({
+            method: 'POST',
+            path: 'auth/token/renew-self',
+            json: given({ increment: incrementS }),
+            repeatable: true,
+          })
+        ).body,
+      );
     },
 
     async revokeSelf() {
@@ -123,7 +139,12 @@ export function tokenCalls(send: Send): TokenCalls {
     },
 
     async capabilitiesSelf(paths) {
-      const data = await readData(send, { method: 'POST', path: 'sys/capabilities-self', json: { paths }, repeatable: true });
+      const data = await readData(send, {
+        method: 'POST',
+        path: 'sys/capabilities-self',
+        json: { paths },
+        repeatable: true,
+      });
       return Object.fromEntries(paths.map((path) => [path, texts(data[path])]));
     },
   };

@@ -1,0 +1,1 @@
+export { startVault, type AuditEntry, type StartVaultOptions, type VaultContainer } from './start-vault.ts';
