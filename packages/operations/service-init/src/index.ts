@@ -3,3 +3,4 @@ export { lazyServiceInit, type PreparedService, type SecretVersion, type Service
 export { serviceInitFor, serviceInits } from './service-inits.ts';
 export { nameField, parseClients, secretField } from './secret-fields.ts';
 export { isApplied, readAppliedVersions, writeAppliedVersions, type AppliedVersions } from './applied-versions.ts';
+export { readServiceCredentials, type LoginMethod, type ServiceCredentials, type VaultLoginOptions } from './vault-login.ts';

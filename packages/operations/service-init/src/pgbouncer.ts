@@ -1,4 +1,39 @@
-import type { ServiceInit } from './service-init.ts';
+import { join } from 'node:path';
+import { renderPgbouncerUserlist, renderPgpass, writeCredentialFiles } from '@devstack-core/credential-files';
+import { secret } from '@devstack-core/redaction';
+import { findProgram } from './find-program.ts';
+import { nameField, secretField } from './secret-fields.ts';
+import type { PreparedService, ServiceInit } from './service-init.ts';
 
-/** Not written yet. */
-export const pgbouncerInit: ServiceInit = { engine: 'pgbouncer', prepare: () => Promise.reject(new Error('not written yet')) };
+/**
+ * PgBouncer. Its own user's password is the only one it holds, as it must log in to the server with it; everybody
+ * else is looked up on the server (`auth_query`) as a SCRAM verifier. It has no data: a rotated password needs a restart alone.
+ */
+export const pgbouncerInit: ServiceInit = {
+  engine: 'pgbouncer',
+  async prepare(context): Promise<PreparedService> {
+    const server = await findProgram(context, 'pgbouncer');
+    const username = nameField(context, 'username');
+    const password = secretField(context, 'password');
+    const at = (name: string): string => join(context.credentialsDirectory, name);
+    const database = context.settings['DEVSTACK_HEALTH_DATABASE'] ?? 'devstack';
+    await writeCredentialFiles({
+      directory: context.credentialsDirectory,
+      files: [
+        { name: 'userlist.txt', content: renderPgbouncerUserlist([{ username, password }]) },
+        { name: 'pgbouncer.ini', content: secret(renderIni(join(context.configDirectory, 'pgbouncer.ini'), username, at('userlist.txt'))) },
+        { name: 'pgpass', content: renderPgpass([{ username, password }]) },
+        {
+          name: 'pg_service.conf',
+          content: secret(`[health]\nhost=127.0.0.1\nport=6432\nuser=${username}\ndbname=${database}\npassfile=${at('pgpass')}\nconnect_timeout=3\napplication_name=health\n`),
+        },
+      ],
+    });
+    return { argv: [server, ...context.arguments, at('pgbouncer.ini')], env: {} };
+  },
+};
+
+/** The user's file, then what follows from the secret and wins over it. */
+export function renderIni(included: string, username: string, userlist: string): string {
+  return `%include ${included}\n[pgbouncer]\nauth_type = scram-sha-256\nauth_file = ${userlist}\nauth_user = ${username}\nadmin_users = ${username}\nstats_users = ${username}\n`;
+}
