@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { abortReason, DevstackError } from '@devstack-core/errors';
 import { isSecret, type Secret } from '@devstack-core/redaction';
 import { VaultErrorCode } from './errors.ts';
+import { knownReason } from './known-answers.ts';
 import { withholdSecrets } from './withhold.ts';
 import { WireFailure, type Transport, type WireAnswer } from './transport.ts';
 
@@ -101,89 +102,81 @@ async function once(options: ExchangeOptions, call: Call, prepared: Prepared): P
     const retry = !isCertificateReason(failure.reason) && (failure.unsent || repeatable) ? 'unreachable' : undefined;
     return { kind: 'failure', retry, error: (elapsedMs) => unreachable(options.address, call, failure, elapsedMs) };
   }
-  const errors = errorTexts(answer.body).map((text) => withholdSecrets(text, prepared.revealed));
   if ((answer.status === 200 || answer.status === 204) && !answer.malformed) return { kind: 'answer', answer };
-  return judge(options, call, answer, errors);
+  return judge(options, call, answer, prepared.revealed);
 }
 
 async function judge(
   options: ExchangeOptions,
   call: Call,
   answer: WireAnswer,
-  errors: readonly string[],
+  revealed: readonly string[],
 ): Promise<Verdict> {
   const { status } = answer;
-  const details = { status, path: call.path, method: call.method, errors };
-  const said = errors.length === 0 ? '' : `: ${errors.join('; ')}`;
+  const raw = errorTexts(answer.body);
+  const reason = knownReason(call.path, raw);
+  const errors = raw.map((text) => withholdSecrets(text, revealed));
+  const path = call.path.replace(/\?.*/s, '');
+  const what = `${call.method} ${path}`;
+  const said = errors.length === 0 ? '.' : `: ${errors.join('; ').trim()}`;
   const fail = (code: string, message: string, hint: string, retry?: RetryEvent['reason']): Verdict => ({
     kind: 'failure',
     retry,
-    error: (elapsedMs) =>
-      new DevstackError({
+    error: (elapsedMs) => {
+      const waited = retry === undefined ? {} : { waitedMs: Math.round(elapsedMs) };
+      return new DevstackError({
         code,
         message,
         hint,
-        details: { ...details, ...(retry === undefined ? {} : { waitedMs: Math.round(elapsedMs) }) },
-      }),
+        details: { status, path, method: call.method, errors, ...(reason === undefined ? {} : { reason }), ...waited },
+      });
+    },
   });
 
-  if (status === 503 && call.worksSealed !== true) {
-    if ((await isInitialized(options)) === false) {
-      return fail(
-        VaultErrorCode.uninitialized,
-        `Vault at ${options.address} is not initialised.`,
-        'Initialise it first.',
-      );
-    }
-    return fail(VaultErrorCode.sealed, `Vault at ${options.address} is sealed.`, 'Unseal it with its keys.', 'sealed');
+  if (status === 503 && call.worksSealed !== true && !answer.malformed) {
+    return (await isInitialized(options)) === false
+      ? fail(VaultErrorCode.uninitialized, `Vault at ${options.address} is not initialised.`, 'Initialise it first.')
+      : fail(VaultErrorCode.sealed, `Vault at ${options.address} is sealed.`, 'Unseal it with its keys.', 'sealed');
   }
   if (answer.malformed) {
     return fail(
       VaultErrorCode.requestFailed,
-      `What answers at ${options.address} to ${call.method} ${call.path} (status ${String(status)}) did not send JSON.`,
+      `What answers at ${options.address} to ${what} (status ${String(status)}) did not send JSON.`,
       'Check that the address is that of a Vault and not of a proxy.',
       status >= 502 && status <= 504 ? 'unreachable' : undefined,
     );
   }
-  const text = errors.join(' ');
-  if (status === 429 || status === 472 || status === 473 || /not active|standby/i.test(text)) {
+  if (status === 429 || status === 472 || status === 473 || reason === 'not-active') {
+    const hint = 'It is not the active node yet, or limits its requests: try again later.';
     return fail(
       VaultErrorCode.requestFailed,
-      `Vault refused ${call.method} ${call.path} (status ${String(status)})${said}`,
-      'It is not the active node, or limits its requests: try again later.',
+      `Vault is not ready for ${what} (status ${String(status)})${said}`,
+      hint,
       'standby',
     );
   }
-  if (/Upgrading from non-versioned|is not yet initialized.*(retry|again)/i.test(text)) {
+  if (reason === 'preparing') {
     return fail(
       VaultErrorCode.requestFailed,
-      `Vault is still preparing ${call.path}${said}`,
+      `Vault is still preparing ${path}${said}`,
       'Try again in a moment.',
       'busy',
     );
   }
+  if (reason === 'cas-mismatch') {
+    const hint = 'Read it again and decide anew.';
+    return fail(VaultErrorCode.casMismatch, `${path} was changed by someone else in the meantime.`, hint);
+  }
   if (status === 403) {
-    return fail(
-      VaultErrorCode.permissionDenied,
-      `Vault does not permit ${call.method} ${call.path} to this token.`,
-      'Check that the token is still valid and that its policy names this path.',
-    );
+    const hint =
+      'Check that the token is still valid, that its policy names this path, and that it is used from its own network.';
+    return fail(VaultErrorCode.permissionDenied, `Vault does not permit ${what} to this token.`, hint);
   }
   if (status === 404) {
-    return fail(VaultErrorCode.notFound, `Vault has nothing at ${call.path}${said}`, 'Check the path and the mount.');
+    return fail(VaultErrorCode.notFound, `Vault has nothing at ${path}${said}`, 'Check the path and the mount.');
   }
-  if (status === 400 && /check-and-set/.test(text)) {
-    return fail(
-      VaultErrorCode.casMismatch,
-      `${call.path} was changed by someone else in the meantime.`,
-      'Read it again and decide anew.',
-    );
-  }
-  return fail(
-    VaultErrorCode.requestFailed,
-    `Vault answered ${call.method} ${call.path} with status ${String(status)}${said}`,
-    'The text is what Vault itself says; its log may say more.',
-  );
+  const hint = 'The text is what Vault itself says; its log may say more.';
+  return fail(VaultErrorCode.requestFailed, `Vault answered ${what} with status ${String(status)}${said}`, hint);
 }
 
 async function isInitialized(options: ExchangeOptions): Promise<boolean | undefined> {

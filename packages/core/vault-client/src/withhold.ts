@@ -1,25 +1,17 @@
+import { encodedForms } from '@devstack-core/redaction';
+
 /**
- * Takes the secrets that were part of a request out of a text that came back. Whole texts are given up when they hold a secret too short
- * to be cut out unseen.
+ * Takes the secrets that were part of a request out of a text that came back, in every encoding. The whole text is given up when it
+ * holds a secret too short to be cut out unseen.
  */
 export function withholdSecrets(text: string, secrets: readonly string[]): string {
   let safe = text;
   for (const value of [...secrets].sort((a, b) => b.length - a.length)) {
-    for (const form of forms(value)) {
-      if (form === '' || !safe.includes(form)) continue;
-      if (form.length < 8) return '[withheld: the answer repeats a secret]';
+    for (const { text: form } of encodedForms(value)) {
+      if (!safe.includes(form)) continue;
+      if (value.length < 8) return '[withheld: the answer repeats a secret]';
       safe = safe.replaceAll(form, '[secret]');
     }
   }
   return safe;
-}
-
-/** As Vault may repeat it: raw, inside JSON or a Go `%q`, in a URL, in base64. */
-function forms(value: string): ReadonlySet<string> {
-  return new Set([
-    value,
-    JSON.stringify(value).slice(1, -1),
-    encodeURIComponent(value),
-    Buffer.from(value).toString('base64'),
-  ]);
 }

@@ -11,7 +11,7 @@ export async function docker(...argv: readonly string[]): Promise<string> {
   } catch (error) {
     const { code, stderr } = error as { code?: unknown; stderr?: string };
     if (code === 'ENOENT') throw new Error('These tests need Docker: ./scripts/setup installs it.', { cause: error });
-    if (/Cannot connect to the Docker daemon/.test(stderr ?? '')) {
+    if ((stderr ?? '').includes('Cannot connect to the Docker daemon')) {
       throw new Error('These tests need a running Docker engine: ./scripts/setup starts it.', { cause: error });
     }
     throw new Error(`docker ${argv[0] ?? ''} failed: ${(stderr ?? '').trim()}`, { cause: error });

@@ -6,7 +6,7 @@ import {
   number,
   orUndefined,
   readData,
-  saysSo,
+  means,
   text,
   texts,
   time,
@@ -96,8 +96,6 @@ export interface AppRoleCalls {
   ): Promise<void>;
 }
 
-const gone = /failed to find accessor|failed to find the accessor|does not exist|invalid secret id|not found/i;
-
 export function appRoleCalls(send: Send): AppRoleCalls {
   const rolePath = (mount: string | undefined, role: string, ...rest: readonly string[]): string =>
     vaultPath('auth', mount ?? 'approle', 'role', role, ...rest);
@@ -109,7 +107,7 @@ export function appRoleCalls(send: Send): AppRoleCalls {
       // Vault answers 204 to the lookup of an unknown secret_id.
       return optional(data);
     } catch (error) {
-      if (saysSo(error, gone)) return undefined;
+      if (means(error, 'gone')) return undefined;
       throw error;
     }
   };
@@ -190,7 +188,7 @@ export function appRoleCalls(send: Send): AppRoleCalls {
       try {
         await orUndefined(send({ method: 'POST', path, json: { secret_id_accessor: accessor }, repeatable: true }));
       } catch (error) {
-        if (!saysSo(error, gone)) throw error;
+        if (!means(error, 'gone')) throw error;
       }
     },
   };

@@ -1,4 +1,4 @@
-import { fields, given, listKeys, number, orUndefined, readData, saysSo, text, vaultPath, type Send } from './send.ts';
+import { fields, given, listKeys, number, orUndefined, readData, means, text, vaultPath, type Send } from './send.ts';
 
 /** A secrets engine, an auth method or an audit device. */
 export interface MountInfo {
@@ -44,8 +44,6 @@ export interface MountCalls {
   listPolicies(): Promise<string[]>;
 }
 
-const inUse = /already in use/i;
-
 export function mountCalls(send: Send): MountCalls {
   const list = async (path: string): Promise<Record<string, MountInfo>> => {
     const data = await readData(send, { method: 'GET', path });
@@ -88,7 +86,7 @@ export function mountCalls(send: Send): MountCalls {
       });
       return true;
     } catch (error) {
-      if (saysSo(error, inUse)) return false;
+      if (means(error, 'already-in-use')) return false;
       throw error;
     }
   };

@@ -2,6 +2,7 @@ import { DevstackError, isDevstackError } from '@devstack-core/errors';
 import { VaultErrorCode } from '../errors.ts';
 import type { WireAnswer } from '../transport.ts';
 import type { Call } from '../exchange.ts';
+import type { KnownReason } from '../known-answers.ts';
 
 /** How the groups of calls below reach Vault. */
 export type Send = (call: Call) => Promise<WireAnswer>;
@@ -29,10 +30,9 @@ export async function listKeys(send: Send, path: string): Promise<string[]> {
   return data === undefined ? [] : texts(data['keys']);
 }
 
-/** True when the error is a 400 or 500 whose text says so. */
-export function saysSo(error: unknown, pattern: RegExp): boolean {
-  if (!isDevstackError(error, VaultErrorCode.requestFailed)) return false;
-  return pattern.test(texts(error.details['errors']).join(' '));
+/** True when Vault's error text means this. */
+export function means(error: unknown, reason: KnownReason): boolean {
+  return isDevstackError(error) && error.details['reason'] === reason;
 }
 
 /** A path of Vault from parts that may hold anything but `.`, `..` and nothing at all. Throws `VAULT_BAD_PATH`. */

@@ -1,7 +1,7 @@
 import { Secret } from '@devstack-core/redaction';
 import { DevstackError } from '@devstack-core/errors';
 import { VaultErrorCode } from '../errors.ts';
-import { fields, number, optionalText, saysSo, text, texts, type Fields, type Send } from './send.ts';
+import { fields, number, optionalText, means, text, texts, type Fields, type Send } from './send.ts';
 
 /** What Vault says of itself without a token. */
 export interface SealState {
@@ -102,7 +102,7 @@ export function sysCalls(send: Send): SysCalls {
           rootToken: new Secret(text(result['root_token'])),
         };
       } catch (error) {
-        if (!saysSo(error, /already initialized/i)) throw error;
+        if (!means(error, 'already-initialized')) throw error;
         throw new DevstackError({
           code: VaultErrorCode.alreadyInitialized,
           message: 'This Vault is initialised already.',
@@ -117,13 +117,7 @@ export function sysCalls(send: Send): SysCalls {
       try {
         return sealStatusOf((await send({ ...call, json: { key } })).body);
       } catch (error) {
-        if (
-          !saysSo(
-            error,
-            /message authentication failed|invalid key|unable to (retrieve|generate).*key|decrypt|'key' must be|length/i,
-          )
-        )
-          throw error;
+        if (!means(error, 'bad-key')) throw error;
         throw new DevstackError({
           code: VaultErrorCode.badCredentials,
           message: 'Vault does not accept this unseal key.',

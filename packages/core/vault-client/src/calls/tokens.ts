@@ -1,7 +1,19 @@
 import { DevstackError, isDevstackError } from '@devstack-core/errors';
 import { Secret } from '@devstack-core/redaction';
 import { VaultErrorCode } from '../errors.ts';
-import { fields, given, number, readData, text, texts, time, vaultPath, type Fields, type Send } from './send.ts';
+import {
+  fields,
+  given,
+  means,
+  number,
+  readData,
+  text,
+  texts,
+  time,
+  vaultPath,
+  type Fields,
+  type Send,
+} from './send.ts';
 
 /** A token that Vault just gave. */
 export interface IssuedToken {
@@ -75,7 +87,7 @@ export function tokenCalls(send: Send): TokenCalls {
           message:
             'Vault refused the AppRole login: the role_id or the secret_id is wrong, expired or revoked, or the login came from an address they are not bound to.',
           hint: 'Have a new secret_id issued for this role, and check the address the login comes from.',
-          details: { status, path },
+          details: { status, path, ...(means(error, 'wrong-address') ? { reason: 'wrong-address' } : {}) },
         });
       }
     },
@@ -132,8 +144,7 @@ export function tokenCalls(send: Send): TokenCalls {
       try {
         await send({ method: 'POST', path: 'auth/token/revoke-accessor', json: { accessor }, repeatable: true });
       } catch (error) {
-        // 400 and 403 both mean "invalid accessor" here, depending on the version; a missing permission is told apart by asking.
-        if (isDevstackError(error) && /invalid accessor/i.test(texts(error.details['errors']).join(' '))) return;
+        if (means(error, 'gone')) return;
         throw error;
       }
     },

@@ -1,0 +1,21 @@
+# Its own credentials, and the verifiers of the clients that log in to it.
+path "secret/data/services/mysql" {
+  capabilities = ["read"]
+}
+
+path "secret/data/services/mysql/clients" {
+  capabilities = ["read"]
+}
+
+# Its own token: the role has no default policy.
+path "auth/token/lookup-self" {
+  capabilities = ["read"]
+}
+
+path "auth/token/renew-self" {
+  capabilities = ["update"]
+}
+
+path "auth/token/revoke-self" {
+  capabilities = ["update"]
+}

@@ -1,0 +1,32 @@
+/** What Vault and OpenBao mean by an error text, as `details.reason` of an error. The texts come from their sources. */
+export type KnownReason =
+  | 'already-in-use'
+  | 'already-initialized'
+  | 'bad-key'
+  | 'cas-mismatch'
+  | 'gone'
+  | 'not-active'
+  | 'preparing'
+  | 'wrong-address';
+
+const known: readonly { readonly reason: KnownReason; readonly path?: RegExp; readonly text: RegExp }[] = [
+  { reason: 'already-in-use', path: /^sys\//, text: /already in use/i },
+  { reason: 'already-initialized', path: /^sys\/init$/, text: /already initialized/i },
+  // Anything that Vault refuses about a key, from its length to the decryption that fails with it.
+  { reason: 'bad-key', path: /^sys\/unseal$/, text: /key|decrypt|authentication failed/i },
+  { reason: 'cas-mismatch', text: /check-and-set/i },
+  {
+    reason: 'gone',
+    path: /^auth\//,
+    text: /failed to find (the )?accessor|does not exist|invalid (secret id|accessor)/i,
+  },
+  { reason: 'preparing', text: /Upgrading from non-versioned/i },
+  { reason: 'not-active', text: /node not active|in standby mode/i },
+  { reason: 'wrong-address', text: /CIDR restrictions/i },
+];
+
+/** Undefined for a text that means nothing special. */
+export function knownReason(path: string, texts: readonly string[]): KnownReason | undefined {
+  const text = texts.join('\n');
+  return known.find((entry) => (entry.path ?? /./).test(path) && entry.text.test(text))?.reason;
+}
