@@ -21,7 +21,7 @@ export const pgbouncerInit: ServiceInit = {
       directory: context.credentialsDirectory,
       files: [
         { name: 'userlist.txt', content: renderPgbouncerUserlist([{ username, password }]) },
-        { name: 'pgbouncer.ini', content: secret(renderIni(join(context.configDirectory, 'pgbouncer.ini'), username, at('userlist.txt'))) },
+        { name: 'pgbouncer.ini', content: secret(renderIni(username, at('userlist.txt'))) },
         { name: 'pgpass', content: renderPgpass([{ username, password }]) },
         {
           name: 'pg_service.conf',
@@ -29,11 +29,11 @@ export const pgbouncerInit: ServiceInit = {
         },
       ],
     });
-    return { argv: [server, ...context.arguments, at('pgbouncer.ini')], env: {} };
+    return { argv: [server, ...context.arguments, join(context.configDirectory, 'pgbouncer.ini')], env: {} };
   },
 };
 
-/** The user's file, then what follows from the secret and wins over it. */
-export function renderIni(included: string, username: string, userlist: string): string {
-  return `%include ${included}\n[pgbouncer]\nauth_type = scram-sha-256\nauth_file = ${userlist}\nauth_user = ${username}\nadmin_users = ${username}\nstats_users = ${username}\n`;
+/** Settings that follow from the secret; the last line of the user's pgbouncer.ini includes them into its section `[pgbouncer]`. */
+export function renderIni(username: string, userlist: string): string {
+  return `auth_type = scram-sha-256\nauth_file = ${userlist}\nauth_user = ${username}\nadmin_users = ${username}\nstats_users = ${username}\n`;
 }
