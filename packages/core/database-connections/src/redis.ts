@@ -1,0 +1,129 @@
+import { isSecret, type Secret } from '@devstack-core/redaction';
+import type { Cluster, Redis, RedisOptions as DriverOptions } from 'ioredis';
+import type { Classify } from './failure.ts';
+import { Lifetime, type LifetimeOptions } from './lifetime.ts';
+import { tlsOptions, type Connection, type ConnectionOptions } from './options.ts';
+
+/** Where a node is. */
+export interface Address {
+  readonly host: string;
+  readonly port: number;
+}
+
+/** Options of `connectRedis`. */
+export interface RedisOptions extends Omit<ConnectionOptions, 'username' | 'database'> {
+  /** `default` by default. */
+  readonly username?: string;
+  /** Follows the cluster's redirections; `host` and `port` are the first node that is asked. */
+  readonly cluster?: boolean;
+  /** More nodes to ask first, in case one is down. */
+  readonly nodes?: readonly Address[];
+  /** From the address that a node announces (`172.20.2.21:6379`) to the one it is reached at from here (`127.0.0.1:6379`). */
+  readonly natMap?: Readonly<Record<string, Address>>;
+}
+
+/** An argument of a Redis command; a `Secret` is revealed to the driver alone, and masked in errors. */
+export type RedisArgument = string | number | Uint8Array | Secret;
+
+/** A connection to a Redis server or cluster. */
+export interface RedisConnection extends Connection {
+  /** Sends one command; replies have the shapes of RESP2 (arrays, strings, numbers, null). A cluster routes it by its key. */
+  command(name: string, ...parameters: RedisArgument[]): Promise<unknown>;
+}
+
+/** Connects to one Redis server, or to a cluster through any of its nodes. */
+export async function connectRedis(options: RedisOptions): Promise<RedisConnection> {
+  const {
+    host,
+    port,
+    username = 'default',
+    password,
+    cluster = false,
+    nodes = [],
+    natMap,
+    connectTimeoutMs = 5000,
+    commandTimeoutMs,
+    signal,
+  } = options;
+  const { Redis: Client } = await import('ioredis');
+  const tls = tlsOptions(options);
+  const shared = {
+    username,
+    password: password.reveal(),
+    // RESP2: the same shapes from every server version, and a login error that says what is wrong.
+    protocol: 2,
+    disableClientInfo: true,
+    connectionName: 'devstack',
+    lazyConnect: true,
+    enableReadyCheck: false,
+    autoResendUnfulfilledCommands: false,
+    maxRetriesPerRequest: 0,
+    connectTimeout: connectTimeoutMs + 1000,
+    ...(tls === undefined ? {} : { tls: { ...tls } }),
+  } as const satisfies DriverOptions;
+  const lifetimeOptions: LifetimeOptions<Redis | Cluster> = {
+    target: { engine: cluster ? 'Redis cluster' : 'Redis', host, port, username, password },
+    classify,
+    connectTimeoutMs,
+    commandTimeoutMs,
+    signal,
+    create: (report) => {
+      const client = cluster
+        ? new Client.Cluster([{ host, port }, ...nodes.map((node) => ({ ...node }))], {
+            redisOptions: shared,
+            lazyConnect: true,
+            enableReadyCheck: false,
+            clusterRetryStrategy: () => null,
+            slotsRefreshTimeout: connectTimeoutMs + 1000,
+            ...(natMap === undefined
+              ? {}
+              : { natMap: Object.fromEntries(Object.entries(natMap).map(([from, to]) => [from, { ...to }])) }),
+          })
+        : new Client({ ...shared, host, port, retryStrategy: () => null });
+      client.on('error', (error: unknown) => {
+        report(nodeError(error));
+      });
+      return client;
+    },
+    login: async (client) => {
+      await client.connect();
+      await client.ping();
+    },
+    leave: async (client) => client.quit(),
+    destroy: (client) => {
+      client.disconnect();
+    },
+  };
+  const lifetime = await Lifetime.open(lifetimeOptions);
+  return {
+    command: async (name, ...parameters) =>
+      lifetime.run(async (client) => client.call(name, parameters.map(revealed)), parameters),
+    close: async () => lifetime.close(),
+    [Symbol.asyncDispose]: async () => lifetime.close(),
+  };
+}
+
+const refusal = /^(?:WRONGPASS|NOAUTH)\b|invalid username-password|invalid password/;
+
+const classify: Classify = ({ name, message, code }) => {
+  if (name === 'ReplyError') {
+    const serverCode = /^[A-Z]+\b/.exec(message)?.[0] ?? 'ERR';
+    return { kind: refusal.test(message) ? 'authenticationFailed' : 'database', serverCode, text: message };
+  }
+  if (name === 'ParserError' || /Protocol error|unexpected reply/i.test(message)) return { kind: 'protocolMismatch' };
+  if (code !== undefined) return undefined;
+  if (message === 'connect ETIMEDOUT' || /timed out|timeout/i.test(message)) return { kind: 'timedOut' };
+  if (/Connection is closed|None of startup nodes|max retries|Cluster isn't ready|isn't writeable/i.test(message))
+    return { kind: 'lost' };
+  return undefined;
+};
+
+// A cluster that no node could be asked about says so without saying why; the last node's error does.
+function nodeError(error: unknown): unknown {
+  return (error as { lastNodeError?: unknown }).lastNodeError ?? error;
+}
+
+function revealed(parameter: RedisArgument): string | number | Buffer {
+  if (isSecret(parameter)) return String(parameter.reveal());
+  return parameter instanceof Uint8Array ? Buffer.from(parameter) : (parameter as string | number);
+}
