@@ -1,2 +1,4 @@
-// @boundaries-ignore the shared build settings are no package
-export { library as default } from '../../configs/tooling/tsup.ts';
+import { defineConfig } from 'tsup';
+import { library } from '../../configs/tooling/tsup.ts';
+
+export default defineConfig({ ...library, entry: ['src/index.ts', 'src/main.ts'] });

@@ -1,0 +1,12 @@
+#!/usr/bin/env node
+// The fast path and the compile cache come before anything is loaded: a command's start is its imports.
+import { readFileSync } from 'node:fs';
+import module from 'node:module';
+
+if (process.argv.length === 3 && (process.argv[2] === '--version' || process.argv[2] === '-v')) {
+  process.stdout.write(`${JSON.parse(readFileSync(new URL('./package.json', import.meta.url), 'utf8')).version}\n`);
+} else {
+  module.enableCompileCache?.();
+  const { main } = await import('./dist/main.js');
+  await main(process.argv.slice(2));
+}

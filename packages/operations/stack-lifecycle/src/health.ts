@@ -1,0 +1,58 @@
+import type { ServiceModel } from '@devstack-core/compose-project';
+import { probe, type ProbeOptions, type ProbeResult } from '@devstack-core/health-probe';
+import type { Secret } from '@devstack-core/redaction';
+import { readServiceSecret } from '@devstack-core/service-secrets';
+import type { VaultClient } from '@devstack-core/vault-client';
+import type { Stack } from './stack.ts';
+import { operatorSession } from './vault-steps.ts';
+
+/** What every probe of a stack says, in the order of the compose files. */
+export interface HealthReport {
+  readonly healthy: boolean;
+  readonly services: readonly ProbeResult[];
+}
+
+/** Asks each service by its own protocol, with its own credentials, all at once. A failed probe is a value, not an exception. */
+export async function health(stack: Stack, services: readonly ServiceModel[], options: { timeoutMs?: number; signal?: AbortSignal | undefined } = {}): Promise<HealthReport> {
+  const probes = await probesFor(stack, services);
+  const results = await Promise.all(probes.map((one) => probe({ timeoutMs: options.timeoutMs ?? 5_000, ...one, ...(options.signal === undefined ? {} : { signal: options.signal }) })));
+  return { healthy: results.every((result) => result.healthy), services: results };
+}
+
+/** The probe of each service, with credentials read as `operator`. Without a usable Vault only Vault itself can be asked, and the rest say why. */
+export async function probesFor(stack: Stack, services: readonly ServiceModel[]): Promise<readonly ProbeOptions[]> {
+  const needsVault = services.some((service) => service.name !== 'vault');
+  if (!needsVault) return services.map((service) => probeFor(stack, service, {}));
+  await using session = await operatorSession(stack);
+  const roles = [...new Set(services.flatMap((service) => (service.role === undefined ? [] : [service.role])))];
+  const secrets = new Map(await Promise.all(roles.map(async (role) => [role, await read(session.client, role)] as const)));
+  return services.map((service) => probeFor(stack, service, secrets.get(service.role ?? '') ?? {}));
+}
+
+async function read(client: VaultClient, role: string): Promise<Readonly<Record<string, Secret>>> {
+  return (await readServiceSecret(client, role)) ?? {};
+}
+
+function probeFor(stack: Stack, service: ServiceModel, credentials: Readonly<Record<string, Secret>>): ProbeOptions {
+  const port = service.ports[0];
+  return {
+    service: service.name,
+    protocol: service.protocol ?? 'tcp',
+    host: port?.hostAddress ?? '127.0.0.1',
+    port: port?.hostPort ?? 0,
+    ports: Object.fromEntries(service.ports.map((one) => [one.name, one.hostPort])),
+    credentials,
+    ...(service.protocol === 'redis-cluster' ? { natMap: redisNatMap(stack) } : {}),
+  };
+}
+
+/** Cluster nodes announce their own addresses; from this machine each is reached through its published port. */
+export function redisNatMap(stack: Stack): Readonly<Record<string, { host: string; port: number }>> {
+  const nodes = stack.model.services.filter((service) => service.protocol === 'redis-cluster');
+  return Object.fromEntries(
+    nodes.flatMap((node) => {
+      const port = node.ports[0];
+      return node.networks.flatMap((leg) => (leg.address === undefined || port === undefined ? [] : [[`${leg.address}:6379`, { host: port.hostAddress, port: port.hostPort }]]));
+    }),
+  );
+}

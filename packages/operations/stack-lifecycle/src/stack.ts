@@ -1,0 +1,160 @@
+import { existsSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { createCompose, loadComposeProject, type Compose, type ComposeModel, type ServiceModel } from '@devstack-core/compose-project';
+import type { DockerEngine } from '@devstack-core/docker-engine';
+import { ensurePrivateDirectory, writeFileDurable } from '@devstack-core/durable-files';
+import { DevstackError } from '@devstack-core/errors';
+import type { Secret } from '@devstack-core/redaction';
+import { createVaultClient, type VaultClient } from '@devstack-core/vault-client';
+import { StackErrorCode } from './errors.ts';
+import { imageVariables } from './images.ts';
+import { resolveProject, type Project } from './project.ts';
+
+/** A checkout's stack, opened: its data, and lazily its connections. Everything in this package takes one. */
+export interface Stack {
+  readonly project: Project;
+  readonly model: ComposeModel;
+  readonly compose: Compose;
+  /** What compose interpolates with: project, prefix, ports, images and the user's own settings. No secret is among them. */
+  readonly env: Readonly<Record<string, string>>;
+  /** Where each setting comes from: `.env`, `environment`, `project record`, `image inputs`; anything else is a default. */
+  readonly origins: Readonly<Record<string, string>>;
+  readonly directories: StackDirectories;
+  /** Vault as this machine reaches it. */
+  readonly vaultAddress: string;
+  engine(): Promise<DockerEngine>;
+  vault(token?: Secret): VaultClient;
+}
+
+/** The private folders of a project, below its configuration directory. */
+export interface StackDirectories {
+  readonly vault: string;
+  readonly approles: string;
+  readonly state: string;
+  readonly policies: string;
+}
+
+/** What `openStack` needs to know. */
+export interface OpenStackOptions {
+  readonly root: string;
+  readonly configHome: string;
+  /** The caller's environment; only settings of this project are taken from it. `<root>/.env` comes below it. */
+  readonly env: Readonly<Record<string, string | undefined>>;
+}
+
+const composeFile = 'infrastructure/compose/compose.yaml';
+const settings = /^(DEVSTACK_[A-Z0-9_]+|VAULT_(?:USE_APPROLE|USE_ROOT_TOKEN)|[A-Z0-9_]+_VAULT_USE_ROOT_TOKEN|[A-Z0-9_]+_ENABLE_TLS)$/;
+
+/** Reads the compose files, finds or allocates the project and writes `compose.env`. Touches no container. */
+export async function openStack(options: OpenStackOptions): Promise<Stack> {
+  const dotEnv = await readDotEnv(options.root);
+  const environment = pickSettings(options.env);
+  const user = { ...dotEnv, ...environment };
+  let engine: Promise<DockerEngine> | undefined;
+  const openEngine = (): Promise<DockerEngine> =>
+    (engine ??= import('@devstack-core/docker-engine').then(({ connectDocker }) => connectDocker({ env: options.env })));
+  const project = await resolveProject({
+    root: options.root,
+    configHome: options.configHome,
+    id: user['DEVSTACK_PROJECT'],
+    subnetPrefix: user['DEVSTACK_SUBNET_PREFIX'],
+    usedSubnets: async () => (await (await openEngine()).listNetworks()).flatMap((network) => network.subnets),
+  });
+  const files = [join(options.root, composeFile)];
+  const base: Record<string, string> = {
+    DEVSTACK_ROOT: options.root,
+    DEVSTACK_CA_BUNDLE: caBundle(options.env),
+    ...user,
+    DEVSTACK_PROJECT: project.id,
+    DEVSTACK_SUBNET_PREFIX: project.subnetPrefix,
+  };
+  const defaults = await loadComposeProject({ files, env: base });
+  const images = await imageVariables(options.root, defaults, base);
+  const ports = portVariables(defaults, project, user);
+  const env = { ...images, ...ports, ...base };
+  const origins = {
+    ...fromAll(images, 'image inputs'),
+    ...fromAll({ ...ports, ...base }, 'project record'),
+    ...fromAll(dotEnv, '.env'),
+    ...fromAll(environment, 'environment'),
+  };
+  const model = await loadComposeProject({ files, env });
+  const envFile = await writeComposeEnv(project, env);
+  const compose = createCompose({ files, projectName: project.id, projectDirectory: options.root, env, envFile });
+  const vaultAddress = `http://127.0.0.1:${String(hostPort(model, 'vault'))}`;
+  return {
+    project,
+    model,
+    compose,
+    env,
+    origins,
+    vaultAddress,
+    directories: {
+      vault: join(project.configDirectory, 'vault'),
+      approles: join(project.configDirectory, 'approles'),
+      state: join(project.configDirectory, 'state'),
+      policies: join(options.root, 'configs/vault/policies'),
+    },
+    engine: openEngine,
+    vault: (token) => createVaultClient({ address: vaultAddress, ...(token === undefined ? {} : { token }) }),
+  };
+}
+
+/** The host port of a service (its first, or the named one). */
+export function hostPort(model: ComposeModel, service: string, name?: string): number {
+  const ports = model.service(service).ports;
+  const port = name === undefined ? ports[0] : ports.find((candidate) => candidate.name === name);
+  if (port !== undefined) return port.hostPort;
+  throw new DevstackError({ code: StackErrorCode.unknownService, message: `${service} publishes no port${name === undefined ? '' : ` named ${name}`}.` });
+}
+
+/** The services of a profile, or the named ones; throws UNKNOWN_SERVICE or UNKNOWN_PROFILE with what would have fitted. */
+export function selectServices(model: ComposeModel, selection: { profile?: string | undefined; services?: readonly string[] | undefined }): readonly ServiceModel[] {
+  const named = selection.services ?? [];
+  if (named.length > 0) return named.map((name) => model.service(name));
+  return model.servicesOf(selection.profile ?? 'standard');
+}
+
+function fromAll(settings: Readonly<Record<string, string>>, origin: string): Record<string, string> {
+  return Object.fromEntries(Object.keys(settings).map((name) => [name, origin]));
+}
+
+async function readDotEnv(root: string): Promise<Record<string, string>> {
+  const path = join(root, '.env');
+  if (!existsSync(path)) return {};
+  const { parseEnv } = await import('node:util');
+  return pickSettings(parseEnv(await readFile(path, 'utf8')));
+}
+
+function pickSettings(env: Readonly<Record<string, string | undefined>>): Record<string, string> {
+  const picked: Record<string, string> = {};
+  for (const [name, value] of Object.entries(env)) if (value !== undefined && value !== '' && settings.test(name)) picked[name] = value;
+  return picked;
+}
+
+function portVariables(model: ComposeModel, project: Project, user: Readonly<Record<string, string>>): Record<string, string> {
+  const variables: Record<string, string> = {};
+  for (const port of model.services.flatMap((service) => service.ports)) {
+    if (port.variable !== undefined && user[port.variable] === undefined) variables[port.variable] = String(port.hostPort + project.portOffset);
+  }
+  return variables;
+}
+
+// Networks that re-sign TLS are trusted inside image builds through the machine's own bundle.
+function caBundle(env: Readonly<Record<string, string | undefined>>): string {
+  const candidates = [env['DEVSTACK_CA_BUNDLE'], env['SSL_CERT_FILE'], env['NODE_EXTRA_CA_CERTS'], '/etc/ssl/certs/ca-certificates.crt'];
+  return candidates.find((path) => path !== undefined && existsSync(path)) ?? '/dev/null';
+}
+
+async function writeComposeEnv(project: Project, env: Readonly<Record<string, string>>): Promise<string> {
+  const path = join(project.configDirectory, 'compose.env');
+  const lines = Object.entries(env)
+    .toSorted(([a], [b]) => (a < b ? -1 : 1))
+    .map(([name, value]) => `${name}='${value.replaceAll("'", String.raw`\'`)}'`);
+  const text = `# Written by devstack; lets plain docker compose see the same stack: docker compose --env-file this-file -f ${composeFile}\n${lines.join('\n')}\n`;
+  if ((await readFile(path, 'utf8').catch(() => '')) === text) return path;
+  await ensurePrivateDirectory(project.configDirectory);
+  await writeFileDurable(path, text);
+  return path;
+}
