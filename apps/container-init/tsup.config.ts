@@ -1,3 +1,4 @@
+import { writeFile } from 'node:fs/promises';
 import { defineConfig } from 'tsup';
 
 /**
@@ -18,6 +19,10 @@ export default defineConfig({
   esbuildOptions(options) {
     options.conditions = ['@devstack-core/source'];
     options.legalComments = 'none';
+  },
+  // Otherwise Node reads each file as CommonJS first.
+  onSuccess: async () => {
+    await writeFile('dist/package.json', '{ "type": "module" }\n');
   },
   // CommonJS inside of the bundle asks for Node's own modules with require.
   banner: { js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);" },

@@ -1,10 +1,10 @@
 import { once } from 'node:events';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdtemp, readdir, rm, symlink, writeFile } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { flushCompileCache } from 'node:module';
+import { flushCompileCache, getCompileCacheDir } from 'node:module';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { readServiceCredentials, serviceInits } from '@devstack-core/service-init';
 import { serverEnvironment } from './become.ts';
 import { readSettings } from './settings.ts';
@@ -42,6 +42,15 @@ try {
   await rm(directory, { recursive: true, force: true });
 }
 flushCompileCache();
+await share(getCompileCacheDir());
+
+// Node keeps one private cache per user, in a folder whose name ends with the user's id: here it is the same for every service's user.
+async function share(cache: string | undefined): Promise<void> {
+  const own = `-${String(process.getuid?.() ?? 0)}`;
+  if (cache?.endsWith(own) !== true) return;
+  for (const name of await readdir(cache)) await chmod(join(cache, name), 0o644);
+  for (const uid of [3000, 3306, 5432, 5672, 6379, 6432, 8080, 27017]) await symlink(basename(cache), join(dirname(cache), `${basename(cache).slice(0, -own.length)}-${String(uid)}`));
+}
 
 function answer(request: IncomingMessage, response: ServerResponse): void {
   const url = request.url ?? '';

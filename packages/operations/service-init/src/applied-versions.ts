@@ -33,9 +33,9 @@ export async function writeAppliedVersions(directory: string, engine: string, ve
   await writeFileDurable(join(directory, fileName), `${JSON.stringify({ engine, ...versions })}\n`, { mode: 0o600 });
 }
 
-/** True when the data agrees with these versions already: nothing is to be applied. */
-export function isApplied(applied: AppliedVersions | undefined, versions: ServiceInitContext['versions']): boolean {
-  return applied !== undefined && same(applied.secrets, versions.secrets) && same(applied.clients, versions.clients);
+/** True when this engine brought the data in line with these versions already: nothing is to be applied. */
+export function isApplied(applied: AppliedVersions | undefined, engine: string, versions: ServiceInitContext['versions']): boolean {
+  return applied !== undefined && applied.engine === engine && same(applied.secrets, versions.secrets) && same(applied.clients, versions.clients);
 }
 
 function same(left: SecretVersion, right: SecretVersion): boolean {

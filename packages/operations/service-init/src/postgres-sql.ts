@@ -9,6 +9,9 @@ export interface SqlBatch {
   readonly statements: readonly string[];
 }
 
+/** Names what `planPostgres` makes: a new number makes clusters of older images take the new plan at their next start. */
+export const planName = 'postgresql/2';
+
 /** Where PgBouncer looks users up; the function is in a schema of its own and only PgBouncer's role may call it. */
 export const authQueryDatabase = 'postgres';
 
@@ -85,7 +88,7 @@ function authQuery(username: string): string[] {
   return [
     `CREATE SCHEMA IF NOT EXISTS pgbouncer`,
     `GRANT USAGE ON SCHEMA pgbouncer TO ${role}`,
-    `CREATE OR REPLACE FUNCTION pgbouncer.user_lookup(IN i_username text, OUT uname text, OUT phash text) RETURNS record LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog AS $fn$ SELECT rolname::text, rolpassword FROM pg_catalog.pg_authid WHERE rolname = i_username AND rolcanlogin AND NOT rolreplication AND (rolvaliduntil IS NULL OR rolvaliduntil > now()) $fn$`,
+    `CREATE OR REPLACE FUNCTION pgbouncer.user_lookup(IN i_username text, OUT uname text, OUT phash text) RETURNS record LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog AS $fn$ SELECT rolname::text, rolpassword FROM pg_catalog.pg_authid WHERE rolname = i_username AND rolcanlogin AND (rolvaliduntil IS NULL OR rolvaliduntil > now()) $fn$`,
     `REVOKE ALL ON FUNCTION pgbouncer.user_lookup(text) FROM PUBLIC`,
     `GRANT EXECUTE ON FUNCTION pgbouncer.user_lookup(text) TO ${role}`,
   ];

@@ -5,6 +5,7 @@ import { secret } from '@devstack-core/redaction';
 import { isApplied, readAppliedVersions, writeAppliedVersions } from './applied-versions.ts';
 import { checkDataDirectory } from './data-directory.ts';
 import { findProgram } from './find-program.ts';
+import { planName, planPostgres } from './postgres-sql.ts';
 import { nameField, secretField } from './secret-fields.ts';
 import type { PreparedService, ServiceInit, ServiceInitContext } from './service-init.ts';
 
@@ -21,13 +22,12 @@ export const postgresInit: ServiceInit = {
 
     if (!(await exists(join(cluster, 'PG_VERSION')))) {
       await firstStart(context, server, cluster);
-    } else if (!isApplied(await readAppliedVersions(cluster), context.versions)) {
+    } else if (!isApplied(await readAppliedVersions(cluster), planName, context.versions)) {
       context.progress('applying changed credentials');
       const { applyBatches, listDatabases } = await import('./postgres-single.ts');
-      const { planPostgres } = await import('./postgres-sql.ts');
       const existing = await listDatabases(context, server, cluster);
       await applyBatches(context, server, cluster, planPostgres(context, existing));
-      await writeAppliedVersions(cluster, 'postgresql', context.versions);
+      await writeAppliedVersions(cluster, planName, context.versions);
     }
 
     await writeHealthFiles(context);
@@ -45,12 +45,11 @@ async function firstStart(context: ServiceInitContext, server: string, cluster: 
   }
   context.progress('first start: creating the database cluster');
   const { applyBatches, initialize, synchronize } = await import('./postgres-single.ts');
-  const { planPostgres } = await import('./postgres-sql.ts');
   const partial = join(context.dataDirectory, 'data.partial');
   await mkdir(partial, { mode: 0o700 });
   await initialize(context, partial, nameField(context, 'username'));
   await applyBatches(context, server, partial, planPostgres(context, ['postgres', 'template0', 'template1']));
-  await writeAppliedVersions(partial, 'postgresql', context.versions);
+  await writeAppliedVersions(partial, planName, context.versions);
   await synchronize(context, partial);
   await rename(partial, cluster);
   await synchronizeDirectory(context.dataDirectory);
