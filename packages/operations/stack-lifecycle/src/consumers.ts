@@ -31,7 +31,10 @@ function serviceConsumers(model: ComposeModel): readonly Consumer[] {
 }
 
 function hostConsumers(stack: Stack): readonly Consumer[] {
-  const gateways = stack.model.service('vault').networks.map((leg) => `${subnetOf(stack, leg.name).replace(/\.0\/24$/, '.1')}/32`);
+  const gateways = stack.model.service('vault').networks.flatMap((leg) => {
+    const gateway = stack.model.networks.find((network) => network.name === leg.name)?.gateway;
+    return gateway === undefined ? [] : [`${gateway}/32`];
+  });
   return hostRoles.map((role) => ({ service: role, role, addresses: gateways }));
 }
 

@@ -6,7 +6,6 @@ import type { DockerEngine, VolumeFile } from '@devstack-core/docker-engine';
 import { readPrivateFile, writeFileDurable } from '@devstack-core/durable-files';
 import { Secret } from '@devstack-core/redaction';
 import { readRootToken } from '@devstack-core/vault-lifecycle';
-import { policyNameFor } from './policy-names.ts';
 import type { OnEvent } from './events.ts';
 import type { Stack } from './stack.ts';
 import type { StepOutcome } from './steps.ts';
@@ -42,7 +41,7 @@ export async function deliverLogins(stack: Stack, services: readonly ServiceMode
     options.onEvent({
       type: 'warning',
       code: 'ROOT_TOKEN_FALLBACK',
-      text: `${service.name} logs in with a token made from the root token (policy ${policyNameFor(service.role ?? service.name)}, one hour), not with its AppRole.`,
+      text: `${service.name} logs in with a token made from the root token (policy ${service.role ?? service.name}, one hour), not with its AppRole.`,
       hint: `Unset ${service.name.replaceAll('-', '_').toUpperCase()}_VAULT_USE_ROOT_TOKEN and VAULT_USE_ROOT_TOKEN, then run devstack up.`,
     });
   }
@@ -55,7 +54,7 @@ export async function deliverLogins(stack: Stack, services: readonly ServiceMode
 
 /** The volume that holds a service's login files. */
 export function volumeName(stack: Stack, service: string): string {
-  return `${stack.project.id}_approle-${service}`;
+  return stack.model.volumeName(`approle-${service}`);
 }
 
 /** Creates it as compose would, so that compose takes it for its own. */
@@ -86,7 +85,7 @@ async function loginFiles(stack: Stack, service: ServiceModel): Promise<readonly
 async function fallbackToken(stack: Stack, service: ServiceModel): Promise<VolumeFile> {
   const client = stack.vault(await readRootToken({ directory: stack.directories.vault }));
   const { token } = await client.createToken({
-    policies: [policyNameFor(service.role ?? service.name)],
+    policies: [service.role ?? service.name],
     ttlS: fallbackTokenTtlS,
     noDefaultPolicy: true,
     displayName: `root-token-fallback-${service.name}`,

@@ -7,7 +7,7 @@ import { DevstackError, abortReason, isDevstackError } from '@devstack-core/erro
 import { ensureServiceSecrets } from '@devstack-core/service-secrets';
 import { bootstrapVault, loginWithFiles, validateBootstrap, type BootstrapReport, type VaultSession } from '@devstack-core/vault-approle';
 import type { SealState, VaultClient } from '@devstack-core/vault-client';
-import { ensureAuditDevice, forgetInitialization, initializeVault, readRootToken, unsealVault } from '@devstack-core/vault-lifecycle';
+import { ensureAuditDevice, initializeVault, readRootToken, unsealVault } from '@devstack-core/vault-lifecycle';
 import { consumersOf, roleDefinitions } from './consumers.ts';
 import { StackErrorCode } from './errors.ts';
 import type { OnEvent } from './events.ts';
@@ -53,10 +53,11 @@ export async function openVault(stack: Stack, options: { onEvent: OnEvent; signa
   await ensurePrivateDirectory(stack.directories.vault);
   const client = stack.vault();
   let initialized: 'initialized' | 'already';
+  const initialize = { client, directory: stack.directories.vault, bootstrapped: (await readBootstrapRecord(stack)) !== undefined };
   try {
-    initialized = (await initializeVault({ client, directory: stack.directories.vault })).outcome;
+    initialized = (await initializeVault(initialize)).outcome;
   } catch (error) {
-    const neverUsed = isDevstackError(error, 'VAULT_KEYS_NEVER_SAVED') && error.details['safeToStartOver'] === true && (await readBootstrapRecord(stack)) === undefined;
+    const neverUsed = isDevstackError(error, 'VAULT_KEYS_NEVER_SAVED') && error.details['safeToStartOver'] === true;
     if (!neverUsed) throw error;
     options.onEvent({
       type: 'warning',
@@ -65,7 +66,7 @@ export async function openVault(stack: Stack, options: { onEvent: OnEvent; signa
       hint: '',
     });
     await startOver(stack, options);
-    initialized = (await initializeVault({ client, directory: stack.directories.vault })).outcome;
+    initialized = (await initializeVault(initialize)).outcome;
   }
   const unsealed = (await unsealVault({ client, directory: stack.directories.vault })).outcome;
   const changed = initialized === 'initialized' || unsealed === 'unsealed';
@@ -142,8 +143,7 @@ async function startOver(stack: Stack, options: { onEvent: OnEvent; signal?: Abo
   const engine = await stack.engine();
   const containers = await engine.listContainers({ project: stack.project.id, all: true });
   for (const container of containers) if (container.service === 'vault') await engine.removeContainer(container.id, { force: true });
-  await engine.removeVolume(`${stack.project.id}_vault-data`);
-  await forgetInitialization({ directory: stack.directories.vault });
+  await engine.removeVolume(stack.model.volumeName('vault-data'));
   await startVault(stack, options);
 }
 
