@@ -2,7 +2,7 @@
 # How the scripts talk: messages on stderr, with the seconds since the start; the noise of a step goes to a log and is shown when it fails.
 # Expects: $started (seconds), $logs (a folder).
 
-seconds() { echo $(($(date +%s) - started)); }
+seconds() { echo $(($(date +%s) - ${started:?})); }
 
 say() { printf '[%4ss] %s\n' "$(seconds)" "$*" >&2; }
 
@@ -14,7 +14,7 @@ give_up() {
 }
 
 give_up_with_log() {
-  printf '%s: failed; the last lines of %s:\n' "$(basename "$0")" "$logs/$1" >&2
+  printf '%s: failed; the last lines of %s:\n' "$(basename "$0")" "${logs:?}/$1" >&2
   tail -n 25 "$logs/$1" | sed 's/^/  | /' >&2
   exit 1
 }

