@@ -1,5 +1,4 @@
 const brand: unique symbol = Symbol.for('@devstack-core/redaction/secret') as never;
-const inspect: unique symbol = Symbol.for('nodejs.util.inspect.custom') as never;
 const shown = '[secret]';
 
 /** Anything that holds a secret value and gives it up only when asked by name. */
@@ -32,8 +31,8 @@ export class Secret<T = string> implements Revealable<T> {
     return shown;
   }
 
-  [inspect](): string {
-    return shown;
+  static {
+    Object.defineProperty(this.prototype, Symbol.for('nodejs.util.inspect.custom'), { value: () => shown });
   }
 }
 
