@@ -40,7 +40,10 @@ export const auditReportSchema: Readonly<Record<string, unknown>> = {
     tool: object({ name: text(), version: text() }),
     startedAt: text(),
     verdict: { enum: ['pass', 'findings', 'incomplete'] },
-    findings: { type: 'array', items: object(findingFields, { location: object({ file: text() }, { line: count(1) }) }) },
+    findings: {
+      type: 'array',
+      items: object(findingFields, { location: object({ file: text() }, { line: count(1) }) }),
+    },
     notChecked: { type: 'array', items: object({ subject: text(), reason: text() }) },
     checkedCount: count(0),
     counts: object(Object.fromEntries(severities.map((severity) => [severity, count(0)]))),

@@ -19,7 +19,9 @@ export type SarifLog = Readonly<Record<string, unknown>>;
  * Source: https://docs.oasis-open.org/sarif/sarif/v2.1.0/ and GitHub's "SARIF support for code scanning".
  */
 export function toSarif(report: AuditReport, options: SarifOptions): SarifLog {
-  const rules = [...Map.groupBy(report.findings, (finding) => finding.ruleId)].map(([id, findings]) => ruleOf(id, findings));
+  const rules = [...Map.groupBy(report.findings, (finding) => finding.ruleId)].map(([id, findings]) =>
+    ruleOf(id, findings),
+  );
   const indexes = new Map(rules.map((rule, index) => [rule.id, index]));
   return {
     $schema: 'https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json',
@@ -34,7 +36,9 @@ export function toSarif(report: AuditReport, options: SarifOptions): SarifLog {
             rules,
           },
         },
-        ...(options.category === undefined ? {} : { automationDetails: { id: `${options.category.replace(/\/+$/, '')}/` } }),
+        ...(options.category === undefined
+          ? {}
+          : { automationDetails: { id: `${options.category.replace(/\/+$/, '')}/` } }),
         invocations: [
           {
             executionSuccessful: report.notChecked.length === 0,
@@ -56,10 +60,22 @@ export function toSarif(report: AuditReport, options: SarifOptions): SarifLog {
 
 type Level = 'error' | 'warning' | 'note';
 
-const levels: Readonly<Record<Severity, Level>> = { critical: 'error', high: 'error', medium: 'warning', low: 'note', info: 'note' };
+const levels: Readonly<Record<Severity, Level>> = {
+  critical: 'error',
+  high: 'error',
+  medium: 'warning',
+  low: 'note',
+  info: 'note',
+};
 
 // GitHub: over 9.0 is critical, 7.0 to 8.9 high, 4.0 to 6.9 medium, 0.1 to 3.9 low.
-const securitySeverities: Readonly<Record<Severity, string>> = { critical: '9.5', high: '8.0', medium: '5.5', low: '2.0', info: '0.0' };
+const securitySeverities: Readonly<Record<Severity, string>> = {
+  critical: '9.5',
+  high: '8.0',
+  medium: '5.5',
+  low: '2.0',
+  info: '0.0',
+};
 
 // Findings come with the gravest first, so the first one of a rule speaks for it.
 function ruleOf(id: string, [first]: readonly Finding[]): { readonly id: string } & Readonly<Record<string, unknown>> {
@@ -76,7 +92,11 @@ function ruleOf(id: string, [first]: readonly Finding[]): { readonly id: string 
   };
 }
 
-function resultOf(finding: Finding, ruleIndex: number, { defaultFile }: SarifOptions): Readonly<Record<string, unknown>> {
+function resultOf(
+  finding: Finding,
+  ruleIndex: number,
+  { defaultFile }: SarifOptions,
+): Readonly<Record<string, unknown>> {
   return {
     ruleId: finding.ruleId,
     ruleIndex,

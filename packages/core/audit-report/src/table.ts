@@ -21,7 +21,14 @@ export function toTableRows(report: AuditReport): readonly AuditTableRow[] {
     where: where(finding),
     remediation: finding.remediation,
   }));
-  const left = report.notChecked.map(({ subject, reason }) => ({ severity: 'not checked', rule: '', subject, message: reason, where: '', remediation: '' }));
+  const left = report.notChecked.map(({ subject, reason }) => ({
+    severity: 'not checked',
+    rule: '',
+    subject,
+    message: reason,
+    where: '',
+    remediation: '',
+  }));
   return [...found, ...left];
 }
 

@@ -44,7 +44,11 @@ export class OutputBuffer {
 }
 
 /** Calls back with each chunk, masked where a registry is given. Resolves when the stream has ended. */
-export async function readChunks(source: Readable, registry: SecretRegistry | undefined, onChunk: (chunk: Buffer) => void): Promise<void> {
+export async function readChunks(
+  source: Readable,
+  registry: SecretRegistry | undefined,
+  onChunk: (chunk: Buffer) => void,
+): Promise<void> {
   const stream = registry === undefined ? source : source.pipe(redactStream(registry));
   await new Promise<void>((resolve) => {
     stream.on('data', onChunk);
@@ -79,8 +83,8 @@ export class LineSplitter {
   }
 
   end(): void {
-    const rest = (this.#rest + this.#decoder.end()).replace(/\r$/, '');
+    const rest = this.#rest + this.#decoder.end();
     this.#rest = '';
-    if (rest !== '') this.#onLine(rest);
+    if (rest !== '') this.#onLine(rest.replace(/\r$/, ''));
   }
 }

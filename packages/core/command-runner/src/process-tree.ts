@@ -39,7 +39,12 @@ function collect(root: number, tree: Map<number, ProcessEntry>): void {
   const all = processes();
   const children = Map.groupBy(all, (entry) => entry.parent);
   const current = new Map(all.map((entry) => [entry.pid, entry]));
-  const pending = [root, ...[...tree.values()].filter((entry) => current.get(entry.pid)?.startTime === entry.startTime).map((entry) => entry.pid)];
+  const pending = [
+    root,
+    ...[...tree.values()]
+      .filter((entry) => current.get(entry.pid)?.startTime === entry.startTime)
+      .map((entry) => entry.pid),
+  ];
   for (let pid = pending.pop(); pid !== undefined; pid = pending.pop()) {
     for (const child of children.get(pid) ?? []) {
       if (tree.get(child.pid)?.startTime === child.startTime) continue;

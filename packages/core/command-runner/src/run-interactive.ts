@@ -25,7 +25,7 @@ export async function runInteractive([program, ...args]: Argv, options: RunInter
   process.on('SIGINT', ignore);
   process.on('SIGQUIT', ignore);
   try {
-    const input = isSecret(options.stdin) ? String(options.stdin.reveal()) : options.stdin;
+    const input = isSecret(options.stdin) ? options.stdin.reveal() : options.stdin;
     const ended = await execa(program, args, {
       reject: false,
       buffer: false,

@@ -10,7 +10,10 @@ function script(code: string): Argv {
   return [node, '-e', code];
 }
 
-async function errorOf(argv: Argv, options: RunOptions = {}): Promise<{ code: string; message: string; details: Readonly<Record<string, unknown>> }> {
+async function errorOf(
+  argv: Argv,
+  options: RunOptions = {},
+): Promise<{ code: string; message: string; details: Readonly<Record<string, unknown>> }> {
   const error: unknown = await run(argv, options).catch((caught: unknown) => caught);
   if (!isDevstackError(error)) throw new Error('expected a DevstackError', { cause: error });
   return error;
@@ -48,13 +51,22 @@ describe('running a program', () => {
   });
 
   it('gives a failure back as a result when check is off', async () => {
-    expect(await run(['sh', '-c', 'kill -TERM $$'], { check: false })).toMatchObject({ exitCode: 143, signal: 'SIGTERM' });
+    expect(await run(['sh', '-c', 'kill -TERM $$'], { check: false })).toMatchObject({
+      exitCode: 143,
+      signal: 'SIGTERM',
+    });
   });
 
   it('says that a program does not exist', async () => {
     expect(await errorOf(['no-such-program-here'])).toMatchObject({ code: 'COMMAND_NOT_FOUND' });
-    expect(await errorOf(['true'], { cwd: '/no/such/folder' })).toMatchObject({ code: 'COMMAND_NOT_STARTED', details: { cwd: '/no/such/folder' } });
-    expect(await errorOf(['/etc/passwd'])).toMatchObject({ code: 'COMMAND_NOT_STARTED', details: { reason: 'EACCES' } });
+    expect(await errorOf(['true'], { cwd: '/no/such/folder' })).toMatchObject({
+      code: 'COMMAND_NOT_STARTED',
+      details: { cwd: '/no/such/folder' },
+    });
+    expect(await errorOf(['/etc/passwd'])).toMatchObject({
+      code: 'COMMAND_NOT_STARTED',
+      details: { reason: 'EACCES' },
+    });
     expect(await errorOf(['true', 'a\0b'])).toMatchObject({ code: 'COMMAND_NOT_STARTED' });
   });
 
@@ -89,8 +101,13 @@ describe('secrets', () => {
 
   it('leave stderr, lines, errors and the command only as a mask; stdout is data', async () => {
     const seen: string[] = [];
-    const code = 'const s = require("node:fs").readFileSync(0, "utf8"); console.log(s); console.error("refused: " + JSON.stringify(s)); process.exit(1)';
-    const options = { stdin: new Secret(value), redact: registry, onLine: ({ text }: { text: string }) => seen.push(text) };
+    const code =
+      'const s = require("node:fs").readFileSync(0, "utf8"); console.log(s); console.error("refused: " + JSON.stringify(s)); process.exit(1)';
+    const options = {
+      stdin: new Secret(value),
+      redact: registry,
+      onLine: ({ text }: { text: string }) => seen.push(text),
+    };
     const error = await errorOf(script(code), options);
     expect(error.message).toContain('refused: "[secret]"');
     expect(JSON.stringify(error)).not.toContain('hunter2');

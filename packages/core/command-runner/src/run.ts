@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { constants } from 'node:os';
-import { Readable } from 'node:stream';
+import { type Readable } from 'node:stream';
 import { abortReason, DevstackError } from '@devstack-core/errors';
 import { isSecret, type Secret, type SecretRegistry } from '@devstack-core/redaction';
 import { execa, type Options, type ResultPromise } from 'execa';
@@ -75,7 +75,7 @@ export async function run(argv: Argv, options: RunOptions = {}): Promise<RunResu
   await stopper.finished();
   if (ended.exitCode === undefined && ended.signal === undefined) throw notStarted(program, ended.code, options);
   const result: RunResult = {
-    exitCode: ended.exitCode ?? 128 + (constants.signals[ended.signal ?? 'SIGKILL']),
+    exitCode: ended.exitCode ?? 128 + constants.signals[ended.signal ?? 'SIGKILL'],
     signal: ended.signal,
     stdout: output.stdout.text(),
     stderr: output.stderr.text(),
@@ -108,7 +108,7 @@ function start([program, ...args]: Argv, options: RunOptions): Child {
     ...runnerOptions,
     ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
     env: childEnvironment(options.inheritEnv ?? defaultInheritedEnv, options.env ?? {}),
-    ...(input === undefined ? { stdin: 'ignore' } : { input: input as string | Uint8Array | Readable }),
+    ...(input === undefined ? { stdin: 'ignore' } : { input: input }),
   }) as Child;
 }
 
@@ -143,7 +143,11 @@ function lines(source: Readable, stream: OutputLine['stream'], { onLine, redact 
   const read = readChunks(source, redact, (chunk) => {
     splitter.add(chunk);
   });
-  return [read.then(() => { splitter.end(); })];
+  return [
+    read.then(() => {
+      splitter.end();
+    }),
+  ];
 }
 
 /** Ends the tree at most once, for the first reason, and gives the reason out as the error of the run. */
@@ -164,7 +168,10 @@ class Stopper implements Disposable {
       this.stop(abortReason(options.signal, program));
     };
     this.#signal?.addEventListener('abort', this.#onAbort, { once: true });
-    if (options.timeoutMs !== undefined) this.#timer = setTimeout(() => { this.stop(timedOut(program, options)); }, options.timeoutMs);
+    if (options.timeoutMs !== undefined)
+      this.#timer = setTimeout(() => {
+        this.stop(timedOut(program, options));
+      }, options.timeoutMs);
   }
 
   stop(reason: DevstackError | undefined): void {
@@ -186,12 +193,19 @@ class Stopper implements Disposable {
 
 function failed(program: string, result: RunResult, options: RunOptions): DevstackError {
   const tail = lastLines(result.stderr, 20);
-  const how = result.signal === undefined ? `exited with code ${String(result.exitCode)}` : `was ended by ${result.signal}`;
+  const how =
+    result.signal === undefined ? `exited with code ${String(result.exitCode)}` : `was ended by ${result.signal}`;
   const said = tail.length === 0 ? '.' : `: ${tail.slice(-5).join('\n')}`;
   return new DevstackError({
     code: CommandRunnerErrorCode.commandFailed,
     message: redacted(`${program} ${how}${said}`, options),
-    details: { program, exitCode: result.exitCode, signal: result.signal ?? null, stderr: tail, durationMs: Math.round(result.durationMs) },
+    details: {
+      program,
+      exitCode: result.exitCode,
+      signal: result.signal ?? null,
+      stderr: tail,
+      durationMs: Math.round(result.durationMs),
+    },
   });
 }
 
@@ -238,7 +252,10 @@ function notStarted(program: string, code: string | undefined, { cwd }: RunOptio
 }
 
 function lastLines(text: string, count: number): string[] {
-  return text.split(/\r\n|\n|\r/).filter((line) => line.trim() !== '').slice(-count);
+  return text
+    .split(/\r\n|\n|\r/)
+    .filter((line) => line.trim() !== '')
+    .slice(-count);
 }
 
 function redacted(text: string, { redact }: RunOptions): string {

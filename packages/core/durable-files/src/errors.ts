@@ -23,16 +23,39 @@ export function hasErrno(error: unknown, ...codes: readonly string[]): boolean {
 export function fileError(error: unknown, doing: string, path: string): DevstackError {
   const errno = error instanceof Error && 'code' in error ? String(error.code) : 'unknown';
   const [code, why, hint] = explanations.find(([, , , ...errnos]) => errnos.includes(errno)) ?? fallback;
-  return new DevstackError({ code, message: `Could not ${doing} ${path}: ${why} (${errno}).`, hint, cause: error, details: { path, errno } });
+  return new DevstackError({
+    code,
+    message: `Could not ${doing} ${path}: ${why} (${errno}).`,
+    hint,
+    cause: error,
+    details: { path, errno },
+  });
 }
 
 type Explanation = readonly [code: string, why: string, hint: string, ...errnos: string[]];
 
-const fallback: Explanation = [DurableFilesErrorCode.fileFailed, 'the file system refused', 'Look at the file system with df, ls -l and dmesg.'];
+const fallback: Explanation = [
+  DurableFilesErrorCode.fileFailed,
+  'the file system refused',
+  'Look at the file system with df, ls -l and dmesg.',
+];
 
 const explanations: readonly Explanation[] = [
-  [DurableFilesErrorCode.diskFull, 'the disk is full', 'Free some space (df -h shows the file system) and run it again.', 'ENOSPC', 'EDQUOT'],
-  [DurableFilesErrorCode.notPermitted, 'this user may not', 'Check owner and mode with ls -ld.', 'EACCES', 'EPERM', 'EROFS'],
+  [
+    DurableFilesErrorCode.diskFull,
+    'the disk is full',
+    'Free some space (df -h shows the file system) and run it again.',
+    'ENOSPC',
+    'EDQUOT',
+  ],
+  [
+    DurableFilesErrorCode.notPermitted,
+    'this user may not',
+    'Check owner and mode with ls -ld.',
+    'EACCES',
+    'EPERM',
+    'EROFS',
+  ],
   [DurableFilesErrorCode.fileMissing, 'it is not there', 'Check the path.', 'ENOENT'],
   [DurableFilesErrorCode.notADirectory, 'a part of the path is not a folder', 'Check the path.', 'ENOTDIR', 'ELOOP'],
 ];

@@ -1,5 +1,10 @@
 export { writeFileDurable, type FileContent, type WriteFileDurableOptions, type WriteStep } from './write-file.ts';
-export { ensurePrivateDirectory, readPrivateFile, removeDurable, type ReadPrivateFileOptions } from './private-files.ts';
+export {
+  ensurePrivateDirectory,
+  readPrivateFile,
+  removeDurable,
+  type ReadPrivateFileOptions,
+} from './private-files.ts';
 export { acquireLease, currentLeaseHolder, type AcquireLeaseOptions, type Lease, type LeaseHolder } from './lease.ts';
 export { openJournal, type Journal, type StepRecord } from './journal.ts';
 export type { ProcessIdentity } from './process-identity.ts';

@@ -148,7 +148,8 @@ class FileJournal implements Journal {
   #apply({ step, event, at, data }: JournalLine): void {
     const known = this.#steps.get(step);
     if (event === 'undone') this.#steps.delete(step);
-    else if (event === 'begun') this.#steps.set(step, { step, state: 'begun', begunAt: at, doneAt: undefined, data: undefined });
+    else if (event === 'begun')
+      this.#steps.set(step, { step, state: 'begun', begunAt: at, doneAt: undefined, data: undefined });
     else this.#steps.set(step, { step, state: 'done', begunAt: known?.begunAt, doneAt: at, data });
   }
 }
@@ -156,7 +157,12 @@ class FileJournal implements Journal {
 function parseLine(path: string, text: string, number: number): JournalLine {
   try {
     const line = JSON.parse(text) as Partial<JournalLine>;
-    if (typeof line.step === 'string' && typeof line.at === 'string' && ['begun', 'done', 'undone'].includes(line.event ?? '')) return line as JournalLine;
+    if (
+      typeof line.step === 'string' &&
+      typeof line.at === 'string' &&
+      ['begun', 'done', 'undone'].includes(line.event ?? '')
+    )
+      return line as JournalLine;
   } catch {
     // Said below.
   }

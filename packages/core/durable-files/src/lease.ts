@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { link, readFile, readdir, unlink } from 'node:fs/promises';
-import { basename, join } from 'node:path';
+import { join } from 'node:path';
 import process from 'node:process';
 import { setTimeout as delay } from 'node:timers/promises';
 import { abortReason, DevstackError } from '@devstack-core/errors';
@@ -28,7 +28,7 @@ export interface AcquireLeaseOptions {
   readonly path: string;
   /** What the lease is for, for those who wait: `up`, `backup`. */
   readonly owner: string;
-  /** How the holder's command is shown; the name of the script unless given. Never a secret. */
+  /** How the holder's command is shown; the owner unless given. Never a secret. */
   readonly command?: string;
   /** How long to wait for the holder; 0 unless given. */
   readonly waitMs?: number;
@@ -66,7 +66,9 @@ export async function acquireLease(options: AcquireLeaseOptions): Promise<Lease>
     if (performance.now() >= deadline) throw held(options.path, attempt.holder);
     if (shown !== attempt.holder.token) options.onWait?.(attempt.holder);
     shown = attempt.holder.token;
-    await delay(Math.min(100, Math.max(1, deadline - performance.now())), undefined, { signal: options.signal }).catch(() => undefined);
+    await delay(Math.min(100, Math.max(1, deadline - performance.now())), undefined, { signal: options.signal }).catch(
+      () => undefined,
+    );
   }
 }
 
@@ -112,7 +114,9 @@ class HeldLease implements Lease {
     this.#path = path;
     this.#entry = entry;
     if (ttlMs !== undefined) {
-      this.#renewal = setInterval(() => { this.#renew(ttlMs); }, ttlMs / 3);
+      this.#renewal = setInterval(() => {
+        this.#renew(ttlMs);
+      }, ttlMs / 3);
       this.#renewal.unref();
     }
   }
@@ -159,7 +163,7 @@ function newHolder(token: number, { owner, command, ttlMs }: AcquireLeaseOptions
   return {
     token,
     owner,
-    command: command ?? basename(process.argv[1] ?? process.title),
+    command: command ?? owner,
     ...ownIdentity(),
     since: new Date().toISOString(),
     expiresAt: ttlMs === undefined ? null : expiry(ttlMs),
@@ -235,7 +239,9 @@ async function remove(file: string): Promise<void> {
 }
 
 function takenBy(newest: LeaseHolder | undefined, token: number): string {
-  return newest === undefined || newest.token === token ? '' : `: ${newest.owner} (pid ${String(newest.pid)}) has taken it over`;
+  return newest === undefined || newest.token === token
+    ? ''
+    : `: ${newest.owner} (pid ${String(newest.pid)}) has taken it over`;
 }
 
 function held(path: string, { owner, pid, since, command, hostname, token }: LeaseHolder): DevstackError {
@@ -246,4 +252,3 @@ function held(path: string, { owner, pid, since, command, hostname, token }: Lea
     details: { path, owner, pid, since, command, hostname, token },
   });
 }
-

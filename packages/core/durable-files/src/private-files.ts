@@ -37,7 +37,10 @@ export interface ReadPrivateFileOptions {
  * The content of a file that only its owner may read. Throws `FILE_TOO_OPEN` (the hint names the chmod), `FILE_FOREIGN` when it is neither
  * this user's nor root's, `FILE_MISSING`, `FILE_NOT_PERMITTED`.
  */
-export async function readPrivateFile(path: string, { requireMode = true }: ReadPrivateFileOptions = {}): Promise<Secret> {
+export async function readPrivateFile(
+  path: string,
+  { requireMode = true }: ReadPrivateFileOptions = {},
+): Promise<Secret> {
   try {
     // The mode is that of the file which is read, not of one that was at the path before.
     await using handle = await open(path, 'r');

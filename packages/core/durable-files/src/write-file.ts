@@ -8,7 +8,7 @@ import { isProcessAlive } from './process-identity.ts';
 import { syncDirectory } from './synced-directory.ts';
 
 /** What may be written. */
-export type FileContent = string | Uint8Array | Secret<string> | Secret<Uint8Array>;
+export type FileContent = string | Uint8Array | Secret | Secret<Uint8Array>;
 
 /** The steps of a durable write, in their order. */
 export type WriteStep = 'opened' | 'written' | 'synced' | 'renamed' | 'directory-synced';
@@ -26,7 +26,11 @@ export interface WriteFileDurableOptions {
  * resolves the new one is on the disk. A failed write leaves the old file and no temporary one. A symbolic link is replaced, not followed.
  * Throws `DISK_FULL`, `FILE_NOT_PERMITTED`, `FILE_MISSING` (no such folder), `FILE_FAILED`.
  */
-export async function writeFileDurable(path: string, data: FileContent, options: WriteFileDurableOptions = {}): Promise<void> {
+export async function writeFileDurable(
+  path: string,
+  data: FileContent,
+  options: WriteFileDurableOptions = {},
+): Promise<void> {
   const directory = dirname(path);
   const temporary = join(directory, `.${basename(path)}.${String(process.pid)}-${randomBytes(6).toString('hex')}.tmp`);
   const step = async (name: WriteStep): Promise<void> => {
@@ -45,12 +49,17 @@ export async function writeFileDurable(path: string, data: FileContent, options:
   }
 }
 
-async function writeSynced(path: string, data: FileContent, mode: number, step: (name: WriteStep) => Promise<void>): Promise<void> {
+async function writeSynced(
+  path: string,
+  data: FileContent,
+  mode: number,
+  step: (name: WriteStep) => Promise<void>,
+): Promise<void> {
   // O_EXCL: nobody can have put a link there. 0600 until the wanted mode is set, which the umask cannot narrow.
   await using handle: FileHandle = await open(path, 'wx', 0o600);
   await handle.chmod(mode);
   await step('opened');
-  await handle.writeFile(isSecret(data) ? (data.reveal() as string | Uint8Array) : data);
+  await handle.writeFile(isSecret(data) ? data.reveal() : data);
   await step('written');
   await handle.sync();
   await step('synced');

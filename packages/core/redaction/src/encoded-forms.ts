@@ -64,7 +64,10 @@ const leftAlone: readonly string[] = [
 function percentForms(value: string): readonly string[] {
   const upper = leftAlone.map((kept) => percentEncode(value, kept));
   // application/x-www-form-urlencoded: as browsers and URLSearchParams write it, and as others do.
-  upper.push(percentEncode(value, '*').replaceAll('%20', '+').replaceAll('~', '%7E'), percentEncode(value, '').replaceAll('%20', '+'));
+  upper.push(
+    percentEncode(value, '*').replaceAll('%20', '+').replaceAll('~', '%7E'),
+    percentEncode(value, '').replaceAll('%20', '+'),
+  );
   return upper.flatMap((text) => [text, text.replace(/%[0-9A-F]{2}/g, (code) => code.toLowerCase())]);
 }
 
@@ -100,6 +103,8 @@ function shellForms(value: string): readonly string[] {
     value.replaceAll("'", `'"'"'`),
     value.replace(/[\\"$`]/g, '\\$&'),
     value.replace(/[^A-Za-z0-9_\-.,:/@%+=\u0080-\uffff]/g, '\\$&'),
+    // bash's printf %q, which leaves `#` and `~` alone inside of a word.
+    value.replace(/[^A-Za-z0-9_\-./:@%+=#~\u0080-\uffff]|^[#~]/g, '\\$&'),
     value.replace(/[\\']/g, '\\$&'),
   ];
 }

@@ -75,7 +75,8 @@ export class NeedleScanner {
     for (const index of this.#buckets.get(block) ?? []) {
       const needle = this.#needles[index] ?? '';
       const end = start + needle.length;
-      if ((found === undefined || end > found.end) && text.startsWith(needle, start)) found = { start, end, needle: index };
+      if ((found === undefined || end > found.end) && text.startsWith(needle, start))
+        found = { start, end, needle: index };
     }
     return found;
   }

@@ -52,7 +52,9 @@ export class SecretRegistry {
   /** Every occurrence of a known secret, at most one per start. Occurrences may overlap. */
   find(text: string): readonly SecretOccurrence[] {
     const { text: scanner, needles } = this.#scanner();
-    return scanner.find(text).map(({ start, end, needle }) => ({ label: '', form: '', ...needles[needle], start, end }));
+    return scanner
+      .find(text)
+      .map(({ start, end, needle }) => ({ label: '', form: '', ...needles[needle], start, end }));
   }
 
   /** Everything that is searched for. */
@@ -68,7 +70,9 @@ export class SecretRegistry {
   /** The scanner over the UTF-8 bytes of a stream, each byte written as one character. For `redactStream`. */
   byteScanner(): NeedleScanner {
     const scanners = this.#scanner();
-    scanners.bytes ??= new NeedleScanner([...this.#needles.keys()].map((text) => Buffer.from(text, 'utf8').toString('latin1')));
+    scanners.bytes ??= new NeedleScanner(
+      [...this.#needles.keys()].map((text) => Buffer.from(text, 'utf8').toString('latin1')),
+    );
     return scanners.bytes;
   }
 
@@ -86,7 +90,11 @@ export class SecretRegistry {
   }
 
   #scanner(): Scanners {
-    this.#scanners ??= { text: new NeedleScanner([...this.#needles.keys()]), needles: [...this.#needles.values()], bytes: undefined };
+    this.#scanners ??= {
+      text: new NeedleScanner([...this.#needles.keys()]),
+      needles: [...this.#needles.values()],
+      bytes: undefined,
+    };
     return this.#scanners;
   }
 }
@@ -96,4 +104,3 @@ interface Scanners {
   readonly needles: readonly { label: string; form: string }[];
   bytes: NeedleScanner | undefined;
 }
-
