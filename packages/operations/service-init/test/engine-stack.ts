@@ -206,6 +206,12 @@ export class Engine {
     return docker(['exec', '-i', this.name, ...argv], input);
   }
 
+  /** What is in the data volume, also while the container is stopped. */
+  async files(): Promise<readonly string[]> {
+    const argv = ['run', '--rm', '--user', '0', '-v', `${this.name}-data:/d`, '--entrypoint', 'ls', this.spec.image, '-A', '/d'];
+    return (await docker(argv)).stdout.split('\n').filter((name) => name !== '');
+  }
+
   async logs(): Promise<string> {
     const { stdout, stderr } = await docker(['logs', this.name]);
     return stdout + stderr;
