@@ -7,6 +7,8 @@ export const serviceInits: Readonly<Record<string, ServiceInit>> = {
   postgres: lazyServiceInit('postgres', async () => (await import('./postgres.ts')).postgresInit),
   pgbouncer: lazyServiceInit('pgbouncer', async () => (await import('./pgbouncer.ts')).pgbouncerInit),
   redis: lazyServiceInit('redis', async () => (await import('./redis.ts')).redisInit),
+  mysql: lazyServiceInit('mysql', async () => (await import('./mysql.ts')).mysqlInit),
+  rabbitmq: lazyServiceInit('rabbitmq', async () => (await import('./rabbitmq.ts')).rabbitmqInit),
 };
 
 /** The engine of that name. Throws `ENGINE_UNKNOWN` naming those that exist. */
