@@ -123,21 +123,15 @@ function exchange(
     const onAbort = (): void => {
       fail('ABORTED');
     };
-    const outgoing = (secure ? httpsRequest : httpRequest)(wire.uri, {
-      method: wire.method,
-      agent,
-      headers: {
-        ...wire.headers,
-        'user-agent': userAgent,
-        'x-vault-request': 'true',
-        ...(payload === undefined
-          ? {}
-          : {
-              'content-type': wire.body === undefined ? 'application/json' : 'application/octet-stream',
-              'content-length': String(payload.byteLength),
-            }),
-      },
-    });
+    // Headers are not among the options: Node prints those when NODE_DEBUG asks for `net`.
+    const outgoing = (secure ? httpsRequest : httpRequest)(wire.uri, { method: wire.method, agent });
+    for (const [name, value] of Object.entries(wire.headers)) outgoing.setHeader(name, value);
+    outgoing.setHeader('user-agent', userAgent);
+    outgoing.setHeader('x-vault-request', 'true');
+    if (payload !== undefined) {
+      outgoing.setHeader('content-type', wire.body === undefined ? 'application/json' : 'application/octet-stream');
+      outgoing.setHeader('content-length', String(payload.byteLength));
+    }
     const timer = setTimeout(() => {
       fail('TIMEOUT', !connected);
     }, wire.timeoutMs);

@@ -18,6 +18,12 @@ export async function docker(...argv: readonly string[]): Promise<string> {
   }
 }
 
+/** The last lines of both streams of a container. */
+export async function dockerLogs(name: string): Promise<string> {
+  const { stdout, stderr } = await execute('docker', ['logs', '--tail', '500', name]);
+  return stdout + stderr;
+}
+
 /** The same with something on stdin. */
 export function dockerWithInput(input: string, ...argv: readonly string[]): Promise<string> {
   return new Promise((resolve, reject) => {

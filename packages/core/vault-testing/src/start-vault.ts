@@ -5,14 +5,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Secret } from '@devstack-core/redaction';
-import { docker, dockerWithInput } from './docker.ts';
+import { docker, dockerLogs, dockerWithInput } from './docker.ts';
 
 export interface StartVaultOptions {
   /** Default `inmem`, which is the fastest; only `raft` survives a restart and has snapshots. */
   readonly storage?: 'inmem' | 'raft';
   /** `new` is not initialised, `sealed` is but stays sealed. Default `ready`. */
   readonly state?: 'new' | 'sealed' | 'ready';
-  /** Vault's own development certificate, for localhost. Always `inmem` and `ready`. */
+  /** Vault's own development certificate, for localhost. Always `inmem` and `ready`, without an audit log, KV on at `secret`. */
   readonly tls?: boolean;
   /** Default 1 and 1. */
   readonly shares?: number;
@@ -93,7 +93,7 @@ export async function startVault(options: StartVaultOptions = {}): Promise<Vault
       '-v', `${directory}:/vault/config:ro`,
       ...(network === undefined ? [] : ['--network', network.name, '--ip', network.vaultAddress]),
       ...(options.dataSizeMegabytes === undefined ? [] : ['--tmpfs', `/vault/data:size=${String(options.dataSizeMegabytes)}m,uid=8200,gid=8200,mode=0700`]),
-      ...(options.tls === true ? ['-e', `VAULT_DEV_ROOT_TOKEN_ID=${devToken}`] : []),
+      ...(options.tls === true ? ['-e', `VAULT_DEV_ROOT_TOKEN_ID=${devToken}`, '-e', 'HOME=/vault/data'] : []),
       image,
       ...(options.tls === true
         ? ['server', '-dev-tls', '-dev-listen-address=0.0.0.0:8200', '-dev-tls-cert-dir=/vault/data', '-dev-tls-san=localhost']
@@ -116,7 +116,7 @@ export async function startVault(options: StartVaultOptions = {}): Promise<Vault
     }
     return vault;
   } catch (error) {
-    const logs = await docker('logs', '--tail', '20', name).catch(() => '');
+    const logs = await dockerLogs(name).catch(() => '');
     await remove();
     throw new Error(`The throw-away Vault did not start. ${logs}`, { cause: error });
   }
@@ -191,10 +191,7 @@ class RunningVault implements VaultContainer {
   async waitForCertificate(): Promise<void> {
     await until('the certificate is there', async () => {
       this.ca = await this.exec('cat', '/vault/data/vault-ca.pem');
-      return (
-        this.ca.includes('END CERTIFICATE') &&
-        /Root Token|seal configuration|core: .*unsealed|==> Vault server started/.test(await this.logs())
-      );
+      return this.ca.includes('END CERTIFICATE') && (await this.logs()).includes('Root Token:');
     });
   }
 
@@ -221,7 +218,7 @@ class RunningVault implements VaultContainer {
   }
 
   logs(): Promise<string> {
-    return docker('logs', this.name);
+    return dockerLogs(this.name);
   }
 
   exec(...argv: readonly string[]): Promise<string> {

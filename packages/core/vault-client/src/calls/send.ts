@@ -24,10 +24,15 @@ export async function orUndefined<T>(work: Promise<T>): Promise<T | undefined> {
   }
 }
 
-/** The keys of a list; an empty list is a 404 to Vault. */
+/** The keys of a list; an empty list is a 404 to Vault, and that of a role that is not there a 400. */
 export async function listKeys(send: Send, path: string): Promise<string[]> {
-  const data = await orUndefined(readData(send, { method: 'LIST', path }));
-  return data === undefined ? [] : texts(data['keys']);
+  try {
+    const data = await orUndefined(readData(send, { method: 'LIST', path }));
+    return data === undefined ? [] : texts(data['keys']);
+  } catch (error) {
+    if (means(error, 'gone')) return [];
+    throw error;
+  }
 }
 
 /** True when Vault's error text means this. */

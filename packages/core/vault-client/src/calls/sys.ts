@@ -61,8 +61,8 @@ export interface SysCalls {
 
 /** Snapshots are as large as the data. */
 const snapshotTimeoutMs = 300_000;
-/** A first write to slow storage is slow. */
-const initTimeoutMs = 60_000;
+/** The first write to slow storage, and handing raft over before a seal. */
+const slowTimeoutMs = 60_000;
 
 export function sysCalls(send: Send): SysCalls {
   return {
@@ -93,7 +93,7 @@ export function sysCalls(send: Send): SysCalls {
           json: { secret_shares: shares, secret_threshold: threshold },
           worksSealed: true,
           repeatable: false,
-          timeoutMs: initTimeoutMs,
+          timeoutMs: slowTimeoutMs,
         });
         const result = fields(body);
         return {
@@ -128,7 +128,7 @@ export function sysCalls(send: Send): SysCalls {
     },
 
     async seal() {
-      await send({ method: 'POST', path: 'sys/seal', repeatable: false });
+      await send({ method: 'POST', path: 'sys/seal', repeatable: false, timeoutMs: slowTimeoutMs });
     },
 
     async snapshot(patience = {}) {
