@@ -108,7 +108,9 @@ describe('an interactive program', () => {
   it('runs in this process, too', async () => {
     expect(await runInteractive(['sh', '-c', 'read word; test "$word" = typed'], { stdin: 'typed', cwd: '/' })).toBe(0);
     expect(await runInteractive(['sh', '-c', 'kill -9 $$'], { stdin: '' })).toBe(137);
-    await expect(runInteractive(['no-such-program-here'], { stdin: '' })).rejects.toMatchObject({ code: 'COMMAND_NOT_FOUND' });
+    await expect(runInteractive(['no-such-program-here'], { stdin: '' })).rejects.toMatchObject({
+      code: 'COMMAND_NOT_FOUND',
+    });
   });
 
   it('takes a secret instead of the terminal', async () => {
