@@ -186,6 +186,12 @@ export class Compose {
     return isRecord(parsed) ? parsed : {};
   }
 
+  /** Compose's own version, e.g. `2.26.1`. */
+  async version(): Promise<string> {
+    const result = await this.#call('version', ['--short'], {});
+    return result.stdout.trim();
+  }
+
   /** The hash per service that compose puts on containers as label `com.docker.compose.config-hash`: equal means that `up` keeps it. */
   async configHashes(options: ComposeCallOptions = {}): Promise<ReadonlyMap<string, string>> {
     const result = await this.#call('config', ['--hash', '*'], options);

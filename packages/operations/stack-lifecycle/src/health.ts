@@ -1,4 +1,5 @@
 import type { ServiceModel } from '@devstack-core/compose-project';
+import { isDevstackError, type DevstackError } from '@devstack-core/errors';
 import { probe, type ProbeOptions, type ProbeResult } from '@devstack-core/health-probe';
 import type { Secret } from '@devstack-core/redaction';
 import { readServiceSecret } from '@devstack-core/service-secrets';
@@ -14,18 +15,49 @@ export interface HealthReport {
 
 /** Asks each service by its own protocol, with its own credentials, all at once. A failed probe is a value, not an exception. */
 export async function health(stack: Stack, services: readonly ServiceModel[], options: { timeoutMs?: number; signal?: AbortSignal | undefined } = {}): Promise<HealthReport> {
-  const probes = await probesFor(stack, services);
+  let probes: readonly ServiceProbe[];
+  try {
+    probes = await probesFor(stack, services);
+  } catch (error) {
+    if (!isDevstackError(error)) throw error;
+    return withoutVault(stack, services, error);
+  }
   const results = await Promise.all(probes.map((one) => probe({ timeoutMs: options.timeoutMs ?? 5_000, ...one, ...(options.signal === undefined ? {} : { signal: options.signal }) })));
   return { healthy: results.every((result) => result.healthy), services: results };
 }
 
-/** The probe of each service, with credentials read as `operator`. Without a usable Vault only Vault itself can be asked, and the rest say why. */
-export async function probesFor(stack: Stack, services: readonly ServiceModel[]): Promise<readonly ProbeOptions[]> {
+// Without Vault there is no password to ask with: Vault's own probe says what is wrong, the others that they could not be asked.
+async function withoutVault(stack: Stack, services: readonly ServiceModel[], error: DevstackError): Promise<HealthReport> {
+  const results = await Promise.all(
+    services.map(async (service): Promise<ProbeResult> => {
+      if (service.name === 'vault') return probe(probeFor(stack, service, {}));
+      return {
+        service: service.name,
+        protocol: service.protocol ?? 'tcp',
+        healthy: false,
+        checked: 'nothing',
+        latencyMs: 0,
+        reason: `not asked, as its password could not be read: ${error.message}`,
+        ...(error.hint === undefined ? {} : { nextStep: error.hint }),
+        code: error.code,
+        details: {},
+      };
+    }),
+  );
+  return { healthy: false, services: results };
+}
+
+/** A probe that belongs to a service of the stack. */
+export type ServiceProbe = ProbeOptions & { readonly service: string };
+
+/** The probe of each service, with credentials read as `operator`. Throws where Vault cannot be used. */
+export async function probesFor(stack: Stack, services: readonly ServiceModel[]): Promise<readonly ServiceProbe[]> {
   const needsVault = services.some((service) => service.name !== 'vault');
   if (!needsVault) return services.map((service) => probeFor(stack, service, {}));
   await using session = await operatorSession(stack);
+  const { client } = session;
   const roles = [...new Set(services.flatMap((service) => (service.role === undefined ? [] : [service.role])))];
-  const secrets = new Map(await Promise.all(roles.map(async (role) => [role, await read(session.client, role)] as const)));
+  const secrets = new Map(await Promise.all(roles.map(async (role) => [role, await read(client, role)] as const)));
   return services.map((service) => probeFor(stack, service, secrets.get(service.role ?? '') ?? {}));
 }
 
@@ -33,7 +65,7 @@ async function read(client: VaultClient, role: string): Promise<Readonly<Record<
   return (await readServiceSecret(client, role)) ?? {};
 }
 
-function probeFor(stack: Stack, service: ServiceModel, credentials: Readonly<Record<string, Secret>>): ProbeOptions {
+function probeFor(stack: Stack, service: ServiceModel, credentials: Readonly<Record<string, Secret>>): ServiceProbe {
   const port = service.ports[0];
   return {
     service: service.name,

@@ -43,6 +43,8 @@ export interface ResolveProjectOptions {
   readonly id?: string | undefined;
   /** An explicit prefix (`DEVSTACK_SUBNET_PREFIX`); it is recorded for a new project. */
   readonly subnetPrefix?: string | undefined;
+  /** An explicit port offset (`DEVSTACK_PORT_OFFSET`); it is recorded for a new project. */
+  readonly portOffset?: number | undefined;
   /** Subnets (`a.b.c.d/n`) in use by others, e.g. by Docker networks; the machine's own addresses are always avoided. */
   readonly usedSubnets?: () => Promise<readonly string[]>;
   readonly now?: () => Date;
@@ -72,7 +74,7 @@ export async function resolveProject(options: ResolveProjectOptions): Promise<Pr
   const record: ProjectRecord = {
     root,
     subnetPrefix: options.subnetPrefix ?? (await freePrefix(registry, options)),
-    portOffset: freePortOffset(registry),
+    portOffset: options.portOffset ?? freePortOffset(registry),
     created: (options.now?.() ?? new Date()).toISOString(),
   };
   await ensurePrivateDirectory(join(options.configHome, id));
@@ -130,7 +132,7 @@ function toProject([id, record]: [string, ProjectRecord], options: ResolveProjec
     root: options.root,
     configDirectory: join(options.configHome, id),
     subnetPrefix: options.subnetPrefix ?? record.subnetPrefix,
-    portOffset: record.portOffset,
+    portOffset: options.portOffset ?? record.portOffset,
     isNew,
   };
 }

@@ -187,7 +187,7 @@ async function moveKeys(slot: number, source: Member, target: Member, options: {
     const keys = (await source.connection.command('CLUSTER', 'GETKEYSINSLOT', String(slot), '100')) as string[];
     if (keys.length === 0) return;
     await source.connection.command(
-      'MIGRATE', target.node.address, String(busPort), '', '0', '10000', 'REPLACE', 'AUTH2', options.username, options.password.reveal(), 'KEYS', ...keys,
+      'MIGRATE', target.node.address, String(busPort), '', '0', '10000', 'REPLACE', 'AUTH2', options.username, options.password, 'KEYS', ...keys,
     );
   }
 }

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { acquireLease } from '@devstack-core/durable-files';
-import { rotateServiceSecret } from '@devstack-core/service-secrets';
+import { rotateServiceSecret, type RotationReport } from '@devstack-core/service-secrets';
 import { rotateSecretIds, type Consumer } from '@devstack-core/vault-approle';
 import { consumersOf } from './consumers.ts';
 import { deliverLogins } from './deliver.ts';
@@ -32,24 +32,22 @@ export async function rotateLogins(stack: Stack, options: { readonly services?: 
   return consumers;
 }
 
-/** Gives a role a new password in Vault and restarts its services and the servers that check that password, so that all use the new one. */
+/** Gives a role new passwords in Vault and restarts the servers that check them, then the role's own services, so that all use the new ones. */
 export async function rotatePassword(stack: Stack, options: { readonly role: string; readonly onEvent?: OnEvent; readonly signal?: AbortSignal | undefined }): Promise<{ readonly role: string; readonly restarted: readonly string[] }> {
-  {
-    await using session = await operatorSession(stack);
-    await rotateServiceSecret({ client: session.client, role: options.role });
-  }
-  const affected = affectedBy(stack, options.role);
+  const { servers } = await rotateInVault(stack, options.role);
+  const roles = new Set([options.role, ...servers]);
   const containers = await (await stack.engine()).listContainers({ project: stack.project.id });
-  const running = affected.filter((name) => containers.some((container) => container.service === name && container.state === 'running'));
+  const running = stack.model.services
+    .filter((service) => service.role !== undefined && roles.has(service.role))
+    .map((service) => service.name)
+    .filter((name) => containers.some((container) => container.service === name && container.state === 'running'));
   if (running.length > 0) {
     await restart(stack, { services: running, ...(options.onEvent === undefined ? {} : { onEvent: options.onEvent }), ...(options.signal === undefined ? {} : { signal: options.signal }) });
   }
   return { role: options.role, restarted: running };
 }
 
-/** A role's own services, and the servers that keep a verifier of its password: both must read Vault anew. */
-function affectedBy(stack: Stack, role: string): readonly string[] {
-  const own = stack.model.services.filter((service) => service.role === role);
-  const servers = own.flatMap((service) => service.dependsOn).filter((name) => name !== 'vault');
-  return stack.model.services.map((service) => service.name).filter((name) => servers.includes(name) || own.some((service) => service.name === name));
+async function rotateInVault(stack: Stack, role: string): Promise<RotationReport> {
+  await using session = await operatorSession(stack);
+  return rotateServiceSecret({ client: session.client, role });
 }

@@ -59,6 +59,7 @@ export async function openStack(options: OpenStackOptions): Promise<Stack> {
     configHome: options.configHome,
     id: user['DEVSTACK_PROJECT'],
     subnetPrefix: user['DEVSTACK_SUBNET_PREFIX'],
+    portOffset: portOffset(user['DEVSTACK_PORT_OFFSET']),
     usedSubnets: async () => (await (await openEngine()).listNetworks()).flatMap((network) => network.subnets),
   });
   const files = [join(options.root, composeFile)];
@@ -99,6 +100,14 @@ export async function openStack(options: OpenStackOptions): Promise<Stack> {
     engine: openEngine,
     vault: (token) => createVaultClient({ address: vaultAddress, ...(token === undefined ? {} : { token }) }),
   };
+}
+
+function portOffset(text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  const offset = Number(text);
+  // The highest default port is RabbitMQ's and MongoDB's neighbourhood, 27017.
+  if (Number.isInteger(offset) && offset >= 0 && offset <= 38_000) return offset;
+  throw new DevstackError({ code: StackErrorCode.projectInvalid, message: `DEVSTACK_PORT_OFFSET is ${JSON.stringify(text)}.`, hint: 'Use a whole number from 0 to 38000.', details: { usage: true } });
 }
 
 /** The host port of a service (its first, or the named one). */

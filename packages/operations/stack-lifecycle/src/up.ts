@@ -3,13 +3,13 @@ import type { ServiceModel } from '@devstack-core/compose-project';
 import type { ContainerSummary } from '@devstack-core/docker-engine';
 import { acquireLease, ensurePrivateDirectory } from '@devstack-core/durable-files';
 import { DevstackError, abortReason, isDevstackError } from '@devstack-core/errors';
-import { probe, type ProbeOptions, type ProbeResult } from '@devstack-core/health-probe';
+import { probe, type ProbeResult } from '@devstack-core/health-probe';
 import { readServiceSecret } from '@devstack-core/service-secrets';
 import { Secret } from '@devstack-core/redaction';
 import { deliverLogins } from './deliver.ts';
 import { StackErrorCode } from './errors.ts';
 import type { OnEvent, PlannedService } from './events.ts';
-import { probesFor } from './health.ts';
+import { probesFor, type ServiceProbe } from './health.ts';
 import { ensureImages } from './images.ts';
 import { assertPortsFree } from './preflight.ts';
 import { ensureRedisCluster } from './redis-cluster.ts';
@@ -103,6 +103,7 @@ async function startServices(stack: Stack, services: readonly ServiceModel[], be
   try {
     await stack.compose.up({
       services: services.map((service) => service.name),
+      build: false,
       onLine: (line) => { onEvent({ type: 'progress', step: 'services', text: line.text }); },
       ...(signal === undefined ? {} : { signal }),
     });
@@ -157,7 +158,7 @@ async function waitUntilHealthy(
 ): Promise<{ changed: boolean; detail: string; value: readonly ProbeResult[] }> {
   const started = performance.now();
   const results = new Map<string, ProbeResult>();
-  let open: readonly ProbeOptions[] = await probesFor(stack, services);
+  let open: readonly ServiceProbe[] = await probesFor(stack, services);
   for (;;) {
     const elapsed = (): number => performance.now() - started;
     await Promise.all(

@@ -31,6 +31,7 @@ export async function startVault(stack: Stack, options: { onEvent: OnEvent; sign
   if (before !== undefined && (await vaultIsOurs(stack))) return { changed: false, detail: describeSeal(before), value: before };
   await stack.compose.up({
     services: ['vault'],
+    build: false,
     onLine: (line) => { options.onEvent({ type: 'progress', step: 'vault-start', text: line.text }); },
     ...(options.signal === undefined ? {} : { signal: options.signal }),
   });
@@ -107,15 +108,18 @@ export async function bootstrap(stack: Stack, options: { onEvent: OnEvent; force
   return { changed, detail: `${String(roles.length)} roles, ${String(report.changed.length)} changed, ${String(secrets.created.length)} secrets generated`, value: report };
 }
 
-/** Logs in as the `operator` role from its files: what every daily command uses instead of the root token. */
+/** Logs in as the `operator` role from its files: what every daily command uses instead of the root token. A Vault that is down or sealed is said at once. */
 export async function operatorSession(stack: Stack): Promise<VaultSession> {
   if (!existsSync(join(stack.directories.approles, 'operator', 'secret-id'))) {
     throw new DevstackError({ code: StackErrorCode.stackNotRunning, message: `This stack (${stack.project.id}) has no operator login yet.`, hint: 'Run: devstack up' });
   }
-  return loginWithFiles({ client: stack.vault(), directory: join(stack.directories.approles, 'operator') });
+  const client = stack.vault();
+  const { sealed } = await client.health({ deadlineMs: 0 });
+  if (sealed) throw new DevstackError({ code: 'VAULT_SEALED', message: `Vault at ${stack.vaultAddress} is sealed.`, hint: 'Run: devstack vault unseal' });
+  return loginWithFiles({ client, directory: join(stack.directories.approles, 'operator') });
 }
 
-/** Forgets what was recorded of the bootstrap, so that the next one does its full work. */
+/** What the last bootstrap left, or undefined where there was none. */
 export async function readBootstrapRecord(stack: Stack): Promise<BootstrapRecord | undefined> {
   const text = await readFile(join(stack.directories.state, 'bootstrap.json'), 'utf8').catch(() => undefined);
   if (text === undefined) return undefined;
