@@ -58,7 +58,7 @@ export interface MountModel {
 /** One service as the compose files declare it. */
 export interface ServiceModel {
   readonly name: string;
-  readonly title: string;
+  readonly title?: string;
   /** Empty: the service belongs to every profile. */
   readonly profiles: readonly string[];
   readonly image: string;

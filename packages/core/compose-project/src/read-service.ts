@@ -22,7 +22,7 @@ export function readService(name: string, service: Cursor, directory: string): S
   const user = service.get('user')?.text();
   return {
     name,
-    title: extension.title ?? name,
+    ...(extension.title === undefined ? {} : { title: extension.title }),
     profiles: service.get('profiles')?.texts() ?? [],
     image: image?.text() ?? '',
     ...(imageVariable === undefined ? {} : { imageVariable }),

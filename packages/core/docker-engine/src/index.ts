@@ -1,1 +1,36 @@
-export {};
+export { connectDocker, type DockerEngine } from './engine.ts';
+export { resolveEndpoint, type Endpoint, type EndpointOptions } from './endpoint.ts';
+export { DockerEngineErrorCode } from './errors.ts';
+export { ephemeralLabel, type EphemeralContainer } from './ephemeral.ts';
+export type { EventsOptions } from './events.ts';
+export type { ExecOptions } from './exec.ts';
+export type { WriteVolumeFilesOptions } from './files.ts';
+export type { LogLine } from './frames.ts';
+export type { PullOptions, PullProgress } from './images.ts';
+export type { FollowLogsOptions, LogsOptions } from './logs.ts';
+export type { ListContainersOptions, RemoveContainerOptions, StopOptions } from './containers.ts';
+export type { CreateNetworkOptions } from './networks.ts';
+export type { EnsureVolumeOptions } from './volumes.ts';
+export type {
+  ContainerDetails,
+  ContainerFile,
+  ContainerMount,
+  ContainerNetwork,
+  ContainerPort,
+  ContainerSpec,
+  ContainerState,
+  ContainerSummary,
+  DiskUsage,
+  DockerEvent,
+  EngineInfo,
+  EngineVersion,
+  EphemeralSpec,
+  HealthLogEntry,
+  ImageDetails,
+  ImageHistoryEntry,
+  ImageSummary,
+  NetworkDetails,
+  ProgramOutput,
+  VolumeDetails,
+  VolumeFile,
+} from './types.ts';
