@@ -98,15 +98,16 @@ describe('the checks themselves', () => {
   it('reject a package whose exports name files that it does not have', async () => {
     const broken = join(folder, 'broken');
     await mkdir(broken, { recursive: true });
-    const exports = { '.': { types: './dist/index.d.ts', default: './dist/index.js' } };
+    const exports = { '.': './index.js', './missing': { types: './missing.d.ts', default: './missing.js' } };
     await writeFile(
       join(broken, 'package.json'),
       JSON.stringify({ name: 'broken', version: '1.0.0', type: 'module', exports }),
     );
-    await writeFile(join(broken, 'README.md'), '# broken\n');
+    await writeFile(join(broken, 'index.js'), 'export const x = 1;\n');
+    await writeFile(join(broken, 'index.d.ts'), 'export declare const x: number;\n');
     await mustRun('npm', ['pack', '--pack-destination', folder], { cwd: broken, env: environment });
     const tarball = join(folder, 'broken-1.0.0.tgz');
-    expect((await publintFindings(tarball)).join('\n')).toMatch(/dist\/index\.js.*does not exist/);
+    expect((await publintFindings(tarball)).join('\n')).toMatch(/missing\.js.*does not exist/);
     expect((await areTheTypesWrong(tarball)).exitCode).not.toBe(0);
   });
 });
