@@ -25,5 +25,7 @@ export default defineConfig({
     await writeFile('dist/package.json', '{ "type": "module" }\n');
   },
   // CommonJS inside of the bundle asks for Node's own modules with require.
-  banner: { js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);" },
+  banner: {
+    js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);",
+  },
 });

@@ -7,8 +7,13 @@ const env = '/usr/bin/env';
 const ours = /^(?:VAULT_|NODE_|DEVSTACK_VAULT_)/;
 
 /** The environment of the server: the container's own, without what only the login needed. */
-export function serverEnvironment(environment: Readonly<Record<string, string | undefined>>, added: Readonly<Record<string, string>>): Record<string, string> {
-  const kept = Object.entries(environment).filter((entry): entry is [string, string] => entry[1] !== undefined && !ours.test(entry[0]));
+export function serverEnvironment(
+  environment: Readonly<Record<string, string | undefined>>,
+  added: Readonly<Record<string, string>>,
+): Record<string, string> {
+  const kept = Object.entries(environment).filter(
+    (entry): entry is [string, string] => entry[1] !== undefined && !ours.test(entry[0]),
+  );
   return { ...Object.fromEntries(kept), ...added };
 }
 
@@ -23,9 +28,22 @@ export function become(prepared: PreparedService, environment: Readonly<Record<s
     try {
       accessSync(program, constants.X_OK);
     } catch {
-      throw new DevstackError({ code: 'PROGRAM_MISSING', message: `${program} is not an executable of this image.`, hint: 'Build the image again: "devstack images build".' });
+      throw new DevstackError({
+        code: 'PROGRAM_MISSING',
+        message: `${program} is not an executable of this image.`,
+        hint: 'Build the image again: "devstack images build".',
+      });
     }
   }
-  if (process.execve === undefined) throw new DevstackError({ code: 'PROGRAM_MISSING', message: 'This Node cannot replace itself.', hint: 'The image needs Node 24 on Linux.' });
-  return process.execve(env, ['env', '--default-signal=PIPE,XFSZ', ...prepared.argv], serverEnvironment(environment, prepared.env));
+  if (process.execve === undefined)
+    throw new DevstackError({
+      code: 'PROGRAM_MISSING',
+      message: 'This Node cannot replace itself.',
+      hint: 'The image needs Node 24 on Linux.',
+    });
+  return process.execve(
+    env,
+    ['env', '--default-signal=PIPE,XFSZ', ...prepared.argv],
+    serverEnvironment(environment, prepared.env),
+  );
 }

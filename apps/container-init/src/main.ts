@@ -13,7 +13,9 @@ async function main(): Promise<void> {
   const settings = readSettings(process.env);
   const init = serviceInitFor(settings.engine);
   if (settings.method === 'token') {
-    say(`WARNING: ${settings.service} uses a token minted from the root token (VAULT_USE_ROOT_TOKEN=true) instead of AppRole. Switch back as soon as AppRole works again.`);
+    say(
+      `WARNING: ${settings.service} uses a token minted from the root token (VAULT_USE_ROOT_TOKEN=true) instead of AppRole. Switch back as soon as AppRole works again.`,
+    );
   }
   const credentials = await readServiceCredentials({
     address: settings.vaultAddress,
@@ -53,6 +55,10 @@ if (process.argv[2] !== '--warm') {
 function describe(error: unknown): string {
   if (!(error instanceof Error)) return 'something that is not an error was thrown';
   const { code } = error as NodeJS.ErrnoException;
-  const place = (error.stack ?? '').split('\n').filter((line) => line.startsWith('    at ')).slice(0, 3).join(' ');
+  const place = (error.stack ?? '')
+    .split('\n')
+    .filter((line) => line.startsWith('    at '))
+    .slice(0, 3)
+    .join(' ');
   return `${error.name}${code === undefined ? '' : ` (${code})`}${place}`;
 }

@@ -21,7 +21,8 @@ type Environment = Readonly<Record<string, string | undefined>>;
 export function readSettings(environment: Environment): Settings {
   const service = required(environment, 'DEVSTACK_SERVICE');
   const seconds = environment['DEVSTACK_VAULT_WAIT_SECONDS'] ?? '120';
-  if (!/^\d{1,5}$/.test(seconds)) throw usage(`DEVSTACK_VAULT_WAIT_SECONDS is "${seconds}".`, 'Write a number of seconds.');
+  if (!/^\d{1,5}$/.test(seconds))
+    throw usage(`DEVSTACK_VAULT_WAIT_SECONDS is "${seconds}".`, 'Write a number of seconds.');
   return {
     service,
     role: required(environment, 'DEVSTACK_ROLE'),
@@ -42,7 +43,10 @@ function method(environment: Environment, service: string): LoginMethod {
   const name = environment[own] === undefined ? 'VAULT_USE_ROOT_TOKEN' : own;
   if (boolean(environment, name, false)) return 'token';
   if (boolean(environment, 'VAULT_USE_APPROLE', true)) return 'approle';
-  throw usage('VAULT_USE_APPROLE and VAULT_USE_ROOT_TOKEN are both false: there is no way to log in to Vault.', 'Set one of them to true; AppRole is the right one unless it cannot be used.');
+  throw usage(
+    'VAULT_USE_APPROLE and VAULT_USE_ROOT_TOKEN are both false: there is no way to log in to Vault.',
+    'Set one of them to true; AppRole is the right one unless it cannot be used.',
+  );
 }
 
 function boolean(environment: Environment, name: string, otherwise: boolean): boolean {
@@ -54,7 +58,8 @@ function boolean(environment: Environment, name: string, otherwise: boolean): bo
 
 function required(environment: Environment, name: string): string {
   const value = environment[name] ?? '';
-  if (value === '') throw usage(`${name} is not set.`, 'The compose file sets it; compare the service with infrastructure/compose.');
+  if (value === '')
+    throw usage(`${name} is not set.`, 'The compose file sets it; compare the service with infrastructure/compose.');
   return value;
 }
 

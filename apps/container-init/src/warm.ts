@@ -18,7 +18,12 @@ try {
   const { port } = server.address() as AddressInfo;
   await writeFile(join(directory, 'role-id'), 'role');
   await writeFile(join(directory, 'secret-id'), 'secret');
-  const settings = readSettings({ DEVSTACK_SERVICE: 'warm', DEVSTACK_ROLE: 'warm', DEVSTACK_ENGINE: 'warm', VAULT_ADDR: `http://127.0.0.1:${String(port)}` });
+  const settings = readSettings({
+    DEVSTACK_SERVICE: 'warm',
+    DEVSTACK_ROLE: 'warm',
+    DEVSTACK_ENGINE: 'warm',
+    VAULT_ADDR: `http://127.0.0.1:${String(port)}`,
+  });
   const credentials = await readServiceCredentials({ ...settings, directory, address: settings.vaultAddress });
   for (const init of Object.values(serviceInits)) {
     // What is not in this image makes it fail, after its code was loaded: that is all that is wanted here.
@@ -49,7 +54,8 @@ async function share(cache: string | undefined): Promise<void> {
   const own = `-${String(process.getuid?.() ?? 0)}`;
   if (cache?.endsWith(own) !== true) return;
   for (const name of await readdir(cache)) await chmod(join(cache, name), 0o644);
-  for (const uid of [3000, 3306, 5432, 5672, 6379, 6432, 8080, 27017]) await symlink(basename(cache), join(dirname(cache), `${basename(cache).slice(0, -own.length)}-${String(uid)}`));
+  for (const uid of [3000, 3306, 5432, 5672, 6379, 6432, 8080, 27017])
+    await symlink(basename(cache), join(dirname(cache), `${basename(cache).slice(0, -own.length)}-${String(uid)}`));
 }
 
 function answer(request: IncomingMessage, response: ServerResponse): void {

@@ -4,7 +4,10 @@ import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { isApplied, readAppliedVersions, writeAppliedVersions } from './applied-versions.ts';
 
-const versions = { secrets: { version: 3, createdTime: '2026-01-01T00:00:00Z' }, clients: { version: 0, createdTime: '' } };
+const versions = {
+  secrets: { version: 3, createdTime: '2026-01-01T00:00:00Z' },
+  clients: { version: 0, createdTime: '' },
+};
 
 async function temporary(): Promise<string> {
   const directory = await mkdtemp(join(tmpdir(), 'applied-'));
@@ -34,11 +37,14 @@ test('another engine’s record does not count', async () => {
   expect(isApplied(await readAppliedVersions(directory), 'y', versions)).toBe(false);
 });
 
-test.each(['', 'null', '{"engine":1}', '{"engine":"x","secrets":null}', '{"engine":"x","secrets":{"version":"1"}}'])('a record that cannot be read (%s) counts as none', async (text) => {
-  const directory = await temporary();
-  await writeFile(join(directory, '.devstack-applied.json'), text);
-  expect(await readAppliedVersions(directory)).toBeUndefined();
-});
+test.each(['', 'null', '{"engine":1}', '{"engine":"x","secrets":null}', '{"engine":"x","secrets":{"version":"1"}}'])(
+  'a record that cannot be read (%s) counts as none',
+  async (text) => {
+    const directory = await temporary();
+    await writeFile(join(directory, '.devstack-applied.json'), text);
+    expect(await readAppliedVersions(directory)).toBeUndefined();
+  },
+);
 
 test('no record is none', async () => {
   expect(isApplied(await readAppliedVersions(await temporary()), 'x', versions)).toBe(false);

@@ -29,13 +29,22 @@ export async function readAppliedVersions(directory: string): Promise<AppliedVer
 }
 
 /** Records, durably, that the data agrees with these versions. It holds version numbers and times, nothing derived from a secret. */
-export async function writeAppliedVersions(directory: string, engine: string, versions: ServiceInitContext['versions']): Promise<void> {
+export async function writeAppliedVersions(
+  directory: string,
+  engine: string,
+  versions: ServiceInitContext['versions'],
+): Promise<void> {
   await writeFileDurable(join(directory, fileName), `${JSON.stringify({ engine, ...versions })}\n`, { mode: 0o600 });
 }
 
 /** True when this engine brought the data in line with these versions already: nothing is to be applied. */
-export function isApplied(applied: AppliedVersions | undefined, engine: string, versions: ServiceInitContext['versions']): boolean {
-  return applied !== undefined && applied.engine === engine && same(applied.secrets, versions.secrets) && same(applied.clients, versions.clients);
+export function isApplied(
+  applied: AppliedVersions | undefined,
+  engine: string,
+  versions: ServiceInitContext['versions'],
+): boolean {
+  if (applied?.engine !== engine) return false;
+  return same(applied.secrets, versions.secrets) && same(applied.clients, versions.clients);
 }
 
 function same(left: SecretVersion, right: SecretVersion): boolean {

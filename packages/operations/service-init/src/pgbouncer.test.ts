@@ -30,6 +30,8 @@ describe('pgbouncer', () => {
   test('a name that would break out of the file is refused', async () => {
     await using container = await fakeContainer('pgbouncer');
     await container.program('pgbouncer');
-    await expect(pgbouncerInit.prepare(container.context({ secrets: { ...secrets, username: 'a\nadmin_users = b' } }))).rejects.toMatchObject({ code: 'SECRET_FIELD_MISSING' });
+    await expect(
+      pgbouncerInit.prepare(container.context({ secrets: { ...secrets, username: 'a\nadmin_users = b' } })),
+    ).rejects.toMatchObject({ code: 'SECRET_FIELD_MISSING' });
   });
 });

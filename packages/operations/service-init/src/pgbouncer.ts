@@ -25,7 +25,9 @@ export const pgbouncerInit: ServiceInit = {
         { name: 'pgpass', content: renderPgpass([{ username, password }]) },
         {
           name: 'pg_service.conf',
-          content: secret(`[health]\nhost=127.0.0.1\nport=6432\nuser=${username}\ndbname=${database}\npassfile=${at('pgpass')}\nconnect_timeout=3\napplication_name=health\n`),
+          content: secret(
+            `[health]\nhost=127.0.0.1\nport=6432\nuser=${username}\ndbname=${database}\npassfile=${at('pgpass')}\nconnect_timeout=3\napplication_name=health\n`,
+          ),
         },
       ],
     });

@@ -6,14 +6,22 @@ import { planPostgres, quoteName, quoteText } from './postgres-sql.ts';
 import type { ServiceClient } from './service-init.ts';
 
 const verifier = 'SCRAM-SHA-256$4096:c2FsdA==$c3RvcmVk:c2VydmVy';
-const client = (username: string, grants: string): ServiceClient => ({ username, verifier: secret(verifier), role: username, grants });
+const client = (username: string, grants: string): ServiceClient => ({
+  username,
+  verifier: secret(verifier),
+  role: username,
+  grants,
+});
 const context = (clients: readonly ServiceClient[], password = 'pw') => ({
   role: 'postgres',
   secrets: wrap({ username: 'devstack', password, database: 'devstack' }),
   clients,
 });
 const fresh = ['postgres', 'template0', 'template1'];
-const sql = (clients: readonly ServiceClient[], existing = fresh) => planPostgres(context(clients), existing).flatMap((batch) => batch.statements.map((statement) => `${batch.database}: ${statement}`)).join('\n');
+const sql = (clients: readonly ServiceClient[], existing = fresh) =>
+  planPostgres(context(clients), existing)
+    .flatMap((batch) => batch.statements.map((statement) => `${batch.database}: ${statement}`))
+    .join('\n');
 
 describe('planPostgres', () => {
   test('makes the superuser and its database at first', () => {
@@ -25,7 +33,9 @@ describe('planPostgres', () => {
   });
 
   test('does not create a database that exists', () => {
-    expect(sql([client('forgejo', 'own-database')], [...fresh, 'devstack', 'forgejo'])).not.toContain('CREATE DATABASE');
+    expect(sql([client('forgejo', 'own-database')], [...fresh, 'devstack', 'forgejo'])).not.toContain(
+      'CREATE DATABASE',
+    );
   });
 
   test('a client with a database of its own owns it and shares it with nobody', () => {
@@ -36,7 +46,9 @@ describe('planPostgres', () => {
   });
 
   test('an application gets a schema of its own in the shared database', () => {
-    expect(sql([client('reference_api', 'application')])).toContain('devstack: CREATE SCHEMA IF NOT EXISTS "reference_api" AUTHORIZATION "reference_api"');
+    expect(sql([client('reference_api', 'application')])).toContain(
+      'devstack: CREATE SCHEMA IF NOT EXISTS "reference_api" AUTHORIZATION "reference_api"',
+    );
   });
 
   test('a monitor reads statistics and no data', () => {
@@ -64,7 +76,11 @@ describe('quoteText', () => {
   // The rules of PostgreSQL's E'' strings, read back.
   const read = (literal: string): string => {
     expect(literal.startsWith("E'") && literal.endsWith("'")).toBe(true);
-    return literal.slice(2, -1).replaceAll(/''|\\(.)/gs, (whole, escaped: string | undefined) => (whole === "''" ? "'" : ({ n: '\n', r: '\r', '\\': '\\' })[escaped ?? ''] ?? 'BAD'));
+    return literal
+      .slice(2, -1)
+      .replaceAll(/''|\\(.)/gs, (whole, escaped: string | undefined) =>
+        whole === "''" ? "'" : ({ n: '\n', r: '\r', '\\': '\\' }[escaped ?? ''] ?? 'BAD'),
+      );
   };
   test('keeps every text as it is, on one line', () => {
     fc.assert(

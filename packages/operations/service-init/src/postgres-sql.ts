@@ -19,16 +19,25 @@ export const authQueryDatabase = 'postgres';
  * What brings users, databases and grants in line with the secret. Every statement may be repeated.
  * `existing` names the databases that are there already: CREATE DATABASE has no IF NOT EXISTS.
  */
-export function planPostgres(context: Pick<ServiceInitContext, 'role' | 'secrets' | 'clients'>, existing: readonly string[]): readonly SqlBatch[] {
+export function planPostgres(
+  context: Pick<ServiceInitContext, 'role' | 'secrets' | 'clients'>,
+  existing: readonly string[],
+): readonly SqlBatch[] {
   const username = nameField(context, 'username');
   const database = nameField(context, 'database');
   const password = secretField(context, 'password').reveal();
 
-  const common: string[] = [...ensureRole(username, 'SUPERUSER'), `ALTER ROLE ${quoteName(username)} PASSWORD ${quoteText(password)}`];
+  const common: string[] = [
+    ...ensureRole(username, 'SUPERUSER'),
+    `ALTER ROLE ${quoteName(username)} PASSWORD ${quoteText(password)}`,
+  ];
   const inDatabase: string[] = [];
   common.push(...ensureDatabase(database, username, existing));
   for (const client of context.clients) {
-    common.push(...ensureRole(client.username, ''), `ALTER ROLE ${quoteName(client.username)} PASSWORD ${quoteText(scramVerifier(context.role, client))}`);
+    common.push(
+      ...ensureRole(client.username, ''),
+      `ALTER ROLE ${quoteName(client.username)} PASSWORD ${quoteText(scramVerifier(context.role, client))}`,
+    );
     switch (client.grants) {
       case 'auth-query':
         common.push(...authQuery(client.username));
@@ -42,7 +51,9 @@ export function planPostgres(context: Pick<ServiceInitContext, 'role' | 'secrets
         break;
       case 'application':
         common.push(`GRANT CONNECT, TEMPORARY ON DATABASE ${quoteName(database)} TO ${quoteName(client.username)}`);
-        inDatabase.push(`CREATE SCHEMA IF NOT EXISTS ${quoteName(client.username)} AUTHORIZATION ${quoteName(client.username)}`);
+        inDatabase.push(
+          `CREATE SCHEMA IF NOT EXISTS ${quoteName(client.username)} AUTHORIZATION ${quoteName(client.username)}`,
+        );
         break;
       default:
         throw invalidClient(context.role, client, `has grants "${client.grants}", which PostgreSQL does not know`);
@@ -97,7 +108,8 @@ function authQuery(username: string): string[] {
 // Only a verifier is taken: a plain text here would become a password that its owner does not know.
 function scramVerifier(role: string, client: ServiceClient): string {
   const verifier = client.verifier?.reveal() ?? '';
-  if (!/^SCRAM-SHA-256\$\d+:[A-Za-z0-9+/=]+\$[A-Za-z0-9+/=]+:[A-Za-z0-9+/=]+$/.test(verifier)) throw invalidClient(role, client, 'has no SCRAM-SHA-256 verifier');
+  if (!/^SCRAM-SHA-256\$\d+:[A-Za-z0-9+/=]+\$[A-Za-z0-9+/=]+:[A-Za-z0-9+/=]+$/.test(verifier))
+    throw invalidClient(role, client, 'has no SCRAM-SHA-256 verifier');
   return verifier;
 }
 

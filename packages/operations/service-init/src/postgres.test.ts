@@ -8,7 +8,10 @@ const secrets = { username: 'devstack', password: 'S3cret-of-postgres', database
 
 // initdb makes a folder with PG_VERSION; the server notes what it was asked, and lists the databases.
 async function withPostgres(container: FakeContainer, { server = 'exit 0', initdb = 'exit 0' } = {}): Promise<void> {
-  await container.program('initdb', `echo "initdb $*" >> ${container.root}/calls; case "$1" in --pgdata) /bin/mkdir -p "$2/base"; echo 17 > "$2/PG_VERSION";; esac; ${initdb}`);
+  await container.program(
+    'initdb',
+    `echo "initdb $*" >> ${container.root}/calls; case "$1" in --pgdata) /bin/mkdir -p "$2/base"; echo 17 > "$2/PG_VERSION";; esac; ${initdb}`,
+  );
   await container.program(
     'postgres',
     `echo "postgres $*" >> ${container.root}/calls; /bin/cat >> ${container.root}/stdin; printf '\\t 1: datname = "devstack"\\t(typeid = 19)\\n\\t----\\n'; ${server}`,
@@ -22,7 +25,12 @@ describe('postgres', () => {
     await using container = await fakeContainer('postgres');
     await withPostgres(container, { server: `[ -e ${container.root}/data/data ] && exit 9; exit 0` });
     const prepared = await postgresInit.prepare(container.context({ secrets }));
-    expect(prepared.argv).toEqual([`${container.root}/bin/postgres`, '-D', `${container.root}/data/data`, `--config-file=${container.root}/config/postgresql.conf`]);
+    expect(prepared.argv).toEqual([
+      `${container.root}/bin/postgres`,
+      '-D',
+      `${container.root}/data/data`,
+      `--config-file=${container.root}/config/postgresql.conf`,
+    ]);
     expect(await readdir(join(container.root, 'data'))).toEqual(['data']);
     expect(await readdir(join(container.root, 'data/data'))).toContain('.devstack-applied.json');
     expect(container.lines).toEqual(['first start: creating the database cluster']);
@@ -35,7 +43,9 @@ describe('postgres', () => {
     expect(await stdin(container)).toContain(secrets.password);
     expect(await calls(container)).not.toContain(secrets.password);
     expect(await calls(container)).toContain('log_min_error_statement=panic');
-    expect(await readFile(join(container.root, 'credentials/pgpass'), 'utf8')).toBe(`*:*:*:devstack:${secrets.password}\n`);
+    expect(await readFile(join(container.root, 'credentials/pgpass'), 'utf8')).toBe(
+      `*:*:*:devstack:${secrets.password}\n`,
+    );
   });
 
   test('what a killed first start left behind is removed', async () => {
@@ -86,7 +96,9 @@ describe('postgres', () => {
   test('a server that dies without a word is reported with its exit code', async () => {
     await using container = await fakeContainer('postgres');
     await withPostgres(container, { server: 'exit 7' });
-    await expect(postgresInit.prepare(container.context({ secrets, signal: new AbortController().signal }))).rejects.toMatchObject({ code: 'APPLY_FAILED', details: { exitCode: 7, sqlState: null } });
+    await expect(
+      postgresInit.prepare(container.context({ secrets, signal: new AbortController().signal })),
+    ).rejects.toMatchObject({ code: 'APPLY_FAILED', details: { exitCode: 7, sqlState: null } });
   });
 
   test.each([
@@ -95,18 +107,25 @@ describe('postgres', () => {
   ])('a failed %s leaves no cluster', async (name, initdb) => {
     await using container = await fakeContainer('postgres');
     await withPostgres(container, { initdb });
-    await expect(postgresInit.prepare(container.context({ secrets }))).rejects.toMatchObject({ code: 'FIRST_START_FAILED', details: { program: name } });
+    await expect(postgresInit.prepare(container.context({ secrets }))).rejects.toMatchObject({
+      code: 'FIRST_START_FAILED',
+      details: { program: name },
+    });
     expect(await readdir(join(container.root, 'data'))).toEqual(['data.partial']);
   });
 
   test('an image without the server says so before anything is written', async () => {
     await using container = await fakeContainer('postgres');
-    await expect(postgresInit.prepare(container.context({ secrets }))).rejects.toMatchObject({ code: 'PROGRAM_MISSING' });
+    await expect(postgresInit.prepare(container.context({ secrets }))).rejects.toMatchObject({
+      code: 'PROGRAM_MISSING',
+    });
     expect(await readdir(join(container.root, 'data'))).toEqual([]);
   });
 
   test('a data volume that is not there is named', async () => {
     await using container = await fakeContainer('postgres');
-    await expect(postgresInit.prepare({ ...container.context({ secrets }), dataDirectory: '/nonexistent' })).rejects.toMatchObject({ code: 'DATA_UNUSABLE' });
+    await expect(
+      postgresInit.prepare({ ...container.context({ secrets }), dataDirectory: '/nonexistent' }),
+    ).rejects.toMatchObject({ code: 'DATA_UNUSABLE' });
   });
 });

@@ -32,7 +32,13 @@ export const postgresInit: ServiceInit = {
 
     await writeHealthFiles(context);
     return {
-      argv: [server, '-D', cluster, `--config-file=${join(context.configDirectory, 'postgresql.conf')}`, ...context.arguments],
+      argv: [
+        server,
+        '-D',
+        cluster,
+        `--config-file=${join(context.configDirectory, 'postgresql.conf')}`,
+        ...context.arguments,
+      ],
       env: { PGDATA: cluster },
     };
   },
@@ -66,7 +72,9 @@ async function writeHealthFiles(context: ServiceInitContext): Promise<void> {
       { name: 'pgpass', content: renderPgpass([{ username, password: secretField(context, 'password') }]) },
       {
         name: 'pg_service.conf',
-        content: secret(`[health]\nhost=/run/postgresql\nuser=${username}\ndbname=${database}\npassfile=${pgpass}\nconnect_timeout=3\napplication_name=health\n`),
+        content: secret(
+          `[health]\nhost=/run/postgresql\nuser=${username}\ndbname=${database}\npassfile=${pgpass}\nconnect_timeout=3\napplication_name=health\n`,
+        ),
       },
     ],
   });

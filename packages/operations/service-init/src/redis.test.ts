@@ -13,8 +13,12 @@ describe('redis', () => {
   test('the server gets hashes; the password itself is only in the file of the health check', async () => {
     await using container = await fakeContainer('redis');
     await container.program('redis-server');
-    const clients = [{ username: 'reference-api', verifier: secret(sha256('x')), role: 'reference-api', grants: 'application' }];
-    const prepared = await redisInit.prepare(container.context({ secrets, clients, settings: { DEVSTACK_ADDRESS: '172.20.2.21' } }));
+    const clients = [
+      { username: 'reference-api', verifier: secret(sha256('x')), role: 'reference-api', grants: 'application' },
+    ];
+    const prepared = await redisInit.prepare(
+      container.context({ secrets, clients, settings: { DEVSTACK_ADDRESS: '172.20.2.21' } }),
+    );
     const acl = await readFile(join(container.root, 'credentials/users.acl'), 'utf8');
     expect(acl).toContain(`user default reset on #${sha256(secrets.password)} ~* &* +@all\n`);
     expect(acl).toContain(`user reference-api reset on #${sha256('x')} ~*`);
@@ -30,7 +34,9 @@ describe('redis', () => {
     const context = container.context({ secrets, settings: { DEVSTACK_REDIS_SLOTS: '0-16383' } });
     await redisInit.prepare(context);
     const file = join(container.root, 'data/nodes.conf');
-    expect(await readFile(file, 'utf8')).toMatch(/^[0-9a-f]{40} :0@0 myself,master - 0 0 1 connected 0-16383\nvars currentEpoch 1 lastVoteEpoch 0\n$/);
+    expect(await readFile(file, 'utf8')).toMatch(
+      /^[0-9a-f]{40} :0@0 myself,master - 0 0 1 connected 0-16383\nvars currentEpoch 1 lastVoteEpoch 0\n$/,
+    );
     await writeFile(file, 'moved');
     await redisInit.prepare(context);
     expect(await readFile(file, 'utf8')).toBe('moved');
@@ -39,7 +45,9 @@ describe('redis', () => {
   test('slots that are no slots are named', async () => {
     await using container = await fakeContainer('redis');
     await container.program('redis-server');
-    await expect(redisInit.prepare(container.context({ secrets, settings: { DEVSTACK_REDIS_SLOTS: 'all' } }))).rejects.toMatchObject({ code: 'SETTING_INVALID' });
+    await expect(
+      redisInit.prepare(container.context({ secrets, settings: { DEVSTACK_REDIS_SLOTS: 'all' } })),
+    ).rejects.toMatchObject({ code: 'SETTING_INVALID' });
   });
 
   test.each([
@@ -49,7 +57,9 @@ describe('redis', () => {
   ])('a client without a hash or with unknown grants is refused', async (client) => {
     await using container = await fakeContainer('redis');
     await container.program('redis-server');
-    await expect(redisInit.prepare(container.context({ secrets, clients: [client] }))).rejects.toMatchObject({ code: 'CLIENT_INVALID' });
+    await expect(redisInit.prepare(container.context({ secrets, clients: [client] }))).rejects.toMatchObject({
+      code: 'CLIENT_INVALID',
+    });
   });
 
   test('every byte of a password survives the input of redis-cli', () => {

@@ -28,7 +28,10 @@ export const redisInit: ServiceInit = {
       directory: context.credentialsDirectory,
       files: [
         { name: 'users.acl', content: renderRedisAcl(aclUsers(context, username, password)) },
-        { name: 'healthcheck', content: secret(`AUTH ${quoteRedis(username)} ${quoteRedis(password.reveal())}\nCLUSTER INFO\n`) },
+        {
+          name: 'healthcheck',
+          content: secret(`AUTH ${quoteRedis(username)} ${quoteRedis(password.reveal())}\nCLUSTER INFO\n`),
+        },
       ],
     });
     const address = context.settings['DEVSTACK_ADDRESS'];
@@ -52,14 +55,54 @@ export const redisInit: ServiceInit = {
 
 /** A word of redis-cli's input, any byte allowed: double quotes with `\xHH`. */
 export function quoteRedis(text: string): string {
-  const escaped = [...Buffer.from(text, 'utf8')].map((byte) => (byte > 0x20 && byte < 0x7f && byte !== 0x22 && byte !== 0x5c ? String.fromCharCode(byte) : `\\x${byte.toString(16).padStart(2, '0')}`));
+  const escaped = [...Buffer.from(text, 'utf8')].map((byte) =>
+    byte > 0x20 && byte < 0x7f && byte !== 0x22 && byte !== 0x5c
+      ? String.fromCharCode(byte)
+      : `\\x${byte.toString(16).padStart(2, '0')}`,
+  );
   return `"${escaped.join('')}"`;
 }
 
 const rulesOf: Readonly<Record<string, readonly string[]>> = {
-  application: ['~*', '&*', '+@all', '-@admin', '-@dangerous', '+info', '+cluster|slots', '+cluster|shards', '+cluster|nodes', '+cluster|info', '+cluster|myid', '+cluster|keyslot'],
+  application: [
+    '~*',
+    '&*',
+    '+@all',
+    '-@admin',
+    '-@dangerous',
+    '+info',
+    '+cluster|slots',
+    '+cluster|shards',
+    '+cluster|nodes',
+    '+cluster|info',
+    '+cluster|myid',
+    '+cluster|keyslot',
+  ],
   // What redis_exporter reads: no key, no write.
-  monitor: ['resetkeys', '-@all', '+ping', '+info', '+time', '+dbsize', '+config|get', '+cluster|info', '+cluster|nodes', '+cluster|slots', '+cluster|shards', '+slowlog|get', '+slowlog|len', '+latency|latest', '+latency|histogram', '+client|list', '+client|info', '+client|setname', '+client|setinfo', '+command', '+hello', '+readonly'],
+  monitor: [
+    'resetkeys',
+    '-@all',
+    '+ping',
+    '+info',
+    '+time',
+    '+dbsize',
+    '+config|get',
+    '+cluster|info',
+    '+cluster|nodes',
+    '+cluster|slots',
+    '+cluster|shards',
+    '+slowlog|get',
+    '+slowlog|len',
+    '+latency|latest',
+    '+latency|histogram',
+    '+client|list',
+    '+client|info',
+    '+client|setname',
+    '+client|setinfo',
+    '+command',
+    '+hello',
+    '+readonly',
+  ],
 };
 
 function aclUsers(context: ServiceInitContext, username: string, password: Secret): readonly RedisUser[] {
@@ -86,7 +129,12 @@ async function claimSlots(context: ServiceInitContext): Promise<void> {
   const slots = context.settings['DEVSTACK_REDIS_SLOTS'];
   if (slots === undefined || slots === '') return;
   if (!/^\d{1,5}(-\d{1,5})?( \d{1,5}(-\d{1,5})?)*$/.test(slots)) {
-    throw new DevstackError({ code: ServiceInitErrorCode.settingInvalid, message: `DEVSTACK_REDIS_SLOTS is "${slots}".`, hint: 'Write ranges such as 0-16383, separated by spaces.', details: { slots } });
+    throw new DevstackError({
+      code: ServiceInitErrorCode.settingInvalid,
+      message: `DEVSTACK_REDIS_SLOTS is "${slots}".`,
+      hint: 'Write ranges such as 0-16383, separated by spaces.',
+      details: { slots },
+    });
   }
   const file = join(context.dataDirectory, 'nodes.conf');
   try {
@@ -95,5 +143,8 @@ async function claimSlots(context: ServiceInitContext): Promise<void> {
   } catch {
     context.progress(`first start: slots ${slots}`);
   }
-  await writeFileDurable(file, `${randomBytes(20).toString('hex')} :0@0 myself,master - 0 0 1 connected ${slots}\nvars currentEpoch 1 lastVoteEpoch 0\n`);
+  await writeFileDurable(
+    file,
+    `${randomBytes(20).toString('hex')} :0@0 myself,master - 0 0 1 connected ${slots}\nvars currentEpoch 1 lastVoteEpoch 0\n`,
+  );
 }

@@ -11,7 +11,9 @@ describe('fields of a secret', () => {
   });
 
   test.each(['password', 'absent'])('%s (empty or absent) is named, with what adds it', (field) => {
-    expect(() => secretField(context, field)).toThrow(expect.objectContaining({ code: 'SECRET_FIELD_MISSING', details: { role: 'postgres', field } }));
+    expect(() => secretField(context, field)).toThrow(
+      expect.objectContaining({ code: 'SECRET_FIELD_MISSING', details: { role: 'postgres', field } }),
+    );
   });
 
   test('a name that could break out of a file is refused', () => {
@@ -21,7 +23,13 @@ describe('fields of a secret', () => {
 
 describe('clients', () => {
   test('are sorted by name and keep their verifier hidden', () => {
-    const clients = parseClients('postgres', wrap({ b: '{"verifier":"v","role":"b","grants":"monitor"}', a: '{"password":"p","role":"a","grants":"application"}' }));
+    const clients = parseClients(
+      'postgres',
+      wrap({
+        b: '{"verifier":"v","role":"b","grants":"monitor"}',
+        a: '{"password":"p","role":"a","grants":"application"}',
+      }),
+    );
     expect(clients.map((client) => client.username)).toEqual(['a', 'b']);
     expect(clients[1]?.verifier?.reveal()).toBe('v');
     expect(JSON.stringify(clients)).not.toContain('"v"');
@@ -35,7 +43,9 @@ describe('clients', () => {
     ['a', '{"role":"a","grants":"monitor"}'],
     ['a b', '{"verifier":"hunter22","role":"a","grants":"monitor"}'],
   ])('entry %j = %s is refused without its value', (name, text) => {
-    expect(() => parseClients('postgres', wrap({ [name]: text }))).toThrow(expect.objectContaining({ code: 'CLIENT_INVALID' }));
+    expect(() => parseClients('postgres', wrap({ [name]: text }))).toThrow(
+      expect.objectContaining({ code: 'CLIENT_INVALID' }),
+    );
     expect(() => parseClients('postgres', wrap({ [name]: text }))).not.toThrow(/hunter22/);
   });
 });

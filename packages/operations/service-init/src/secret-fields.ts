@@ -56,7 +56,8 @@ function parseClient(role: string, username: string, text: string): ServiceClien
   if (typeof value !== 'object' || value === null) throw invalid('is not an object');
   const { verifier, password, role: clientRole, grants } = value as Record<string, unknown>;
   if (typeof clientRole !== 'string' || typeof grants !== 'string') throw invalid('lacks "role" or "grants"');
-  if (typeof verifier !== 'string' && typeof password !== 'string') throw invalid('has neither "verifier" nor "password"');
+  if (typeof verifier !== 'string' && typeof password !== 'string')
+    throw invalid('has neither "verifier" nor "password"');
   return {
     username,
     ...(typeof verifier === 'string' ? { verifier: secret(verifier) } : {}),

@@ -9,6 +9,7 @@ export const serviceInits: Readonly<Record<string, ServiceInit>> = {
   redis: lazyServiceInit('redis', async () => (await import('./redis.ts')).redisInit),
   mysql: lazyServiceInit('mysql', async () => (await import('./mysql.ts')).mysqlInit),
   rabbitmq: lazyServiceInit('rabbitmq', async () => (await import('./rabbitmq.ts')).rabbitmqInit),
+  mongodb: lazyServiceInit('mongodb', async () => (await import('./mongodb.ts')).mongodbInit),
 };
 
 /** The engine of that name. Throws `ENGINE_UNKNOWN` naming those that exist. */

@@ -19,7 +19,11 @@ const both = { 'role-id': 'the-role\n', 'secret-id': 'the-secret\n' };
 const failure = (code: string) => new DevstackError({ code, message: 'x' });
 
 /** A Vault that fails in the given ways first, and remembers what it was asked. */
-function vault({ login = [], read = [], missing = false }: { login?: string[]; read?: string[]; missing?: boolean } = {}) {
+function vault({
+  login = [],
+  read = [],
+  missing = false,
+}: { login?: string[]; read?: string[]; missing?: boolean } = {}) {
   const asked: string[] = [];
   const fail = (queue: string[]): void => {
     const code = queue.shift();
@@ -61,8 +65,17 @@ describe('readServiceCredentials', () => {
   test('logs in, reads the secret and its clients, and revokes the token', async () => {
     const { asked, connect } = vault();
     const credentials = await readServiceCredentials(options(await files(both), connect));
-    expect(asked).toEqual(['login the-role the-secret', 'token the-token', 'read services/postgres', 'read services/postgres/clients', 'revoke']);
-    expect(credentials.versions).toEqual({ secrets: { version: 2, createdTime: 'then' }, clients: { version: 0, createdTime: '' } });
+    expect(asked).toEqual([
+      'login the-role the-secret',
+      'token the-token',
+      'read services/postgres',
+      'read services/postgres/clients',
+      'revoke',
+    ]);
+    expect(credentials.versions).toEqual({
+      secrets: { version: 2, createdTime: 'then' },
+      clients: { version: 0, createdTime: '' },
+    });
   });
 
   test('the fallback uses the delivered token and no AppRole', async () => {
@@ -83,28 +96,39 @@ describe('readServiceCredentials', () => {
 
   test('gives up at the deadline, with what it waited for', async () => {
     const { connect } = vault({ login: ['VAULT_SEALED'] });
-    await expect(readServiceCredentials({ ...options(await files(both), connect), deadlineMs: 0 })).rejects.toMatchObject({ code: 'VAULT_WAIT_TIMED_OUT' });
+    await expect(
+      readServiceCredentials({ ...options(await files(both), connect), deadlineMs: 0 }),
+    ).rejects.toMatchObject({ code: 'VAULT_WAIT_TIMED_OUT' });
   });
 
   test('an abort ends the waiting', async () => {
     const { connect } = vault({ login: ['VAULT_SEALED'] });
-    await expect(readServiceCredentials({ ...options(await files(both), connect), signal: AbortSignal.abort(new Error('stop')) })).rejects.toThrow('stop');
+    await expect(
+      readServiceCredentials({ ...options(await files(both), connect), signal: AbortSignal.abort(new Error('stop')) }),
+    ).rejects.toThrow('stop');
   });
 
   test.each(['VAULT_BAD_CREDENTIALS', 'VAULT_PERMISSION_DENIED'])('%s at the login is final', async (code) => {
     const { connect } = vault({ login: [code] });
-    await expect(readServiceCredentials(options(await files(both), connect))).rejects.toMatchObject({ code: 'VAULT_LOGIN_REFUSED', hint: expect.stringContaining('rotate-secret-ids postgres') as string });
+    await expect(readServiceCredentials(options(await files(both), connect))).rejects.toMatchObject({
+      code: 'VAULT_LOGIN_REFUSED',
+      hint: expect.stringContaining('rotate-secret-ids postgres') as string,
+    });
   });
 
   test('a token of another role is refused and revoked', async () => {
     const { asked, connect } = vault({ read: ['VAULT_PERMISSION_DENIED'] });
-    await expect(readServiceCredentials({ ...options(await files({ token: 't' }), connect), method: 'token' })).rejects.toMatchObject({ code: 'VAULT_LOGIN_REFUSED' });
+    await expect(
+      readServiceCredentials({ ...options(await files({ token: 't' }), connect), method: 'token' }),
+    ).rejects.toMatchObject({ code: 'VAULT_LOGIN_REFUSED' });
     expect(asked.at(-1)).toBe('revoke');
   });
 
   test('no secret says what makes it', async () => {
     const { connect } = vault({ missing: true });
-    await expect(readServiceCredentials(options(await files(both), connect))).rejects.toMatchObject({ code: 'SECRET_MISSING' });
+    await expect(readServiceCredentials(options(await files(both), connect))).rejects.toMatchObject({
+      code: 'SECRET_MISSING',
+    });
   });
 
   test.each([
@@ -113,7 +137,10 @@ describe('readServiceCredentials', () => {
     [{ 'role-id': 'x', 'secret-id': ' \n' }, 'APPROLE_FILE_EMPTY', 'secret-id'],
     [{ 'role-id': 'two words', 'secret-id': 'x' }, 'APPROLE_FILE_UNREADABLE', 'role-id'],
   ])('%j → %s', async (contents, code, file) => {
-    await expect(readServiceCredentials(options(await files(contents), vault().connect))).rejects.toMatchObject({ code, details: { file } });
+    await expect(readServiceCredentials(options(await files(contents), vault().connect))).rejects.toMatchObject({
+      code,
+      details: { file },
+    });
   });
 
   test('a file that cannot be read names its owner', async () => {
@@ -124,10 +151,19 @@ describe('readServiceCredentials', () => {
       await rm(join(directory, 'role-id'));
       await import('node:fs/promises').then((fs) => fs.mkdir(join(directory, 'role-id')));
     }
-    await expect(readServiceCredentials(options(directory, vault().connect))).rejects.toMatchObject({ code: 'APPROLE_FILE_UNREADABLE', message: expect.stringContaining('belongs to uid') as string });
+    await expect(readServiceCredentials(options(directory, vault().connect))).rejects.toMatchObject({
+      code: 'APPROLE_FILE_UNREADABLE',
+      message: expect.stringContaining('belongs to uid') as string,
+    });
   });
 
   test('a real client is made for the address when none is given', async () => {
-    await expect(readServiceCredentials({ ...options(await files(both), undefined), address: 'http://127.0.0.1:1', deadlineMs: 0 })).rejects.toMatchObject({ code: 'VAULT_WAIT_TIMED_OUT' });
+    await expect(
+      readServiceCredentials({
+        ...options(await files(both), undefined),
+        address: 'http://127.0.0.1:1',
+        deadlineMs: 0,
+      }),
+    ).rejects.toMatchObject({ code: 'VAULT_WAIT_TIMED_OUT' });
   });
 });

@@ -55,7 +55,9 @@ export async function readServiceCredentials(options: VaultLoginOptions): Promis
       versions: { secrets: versionOf(own), clients: versionOf(clients) },
     };
   } catch (error) {
-    throw isDevstackError(error, 'VAULT_PERMISSION_DENIED') ? refused(options, 'it may not read its own secret') : error;
+    throw isDevstackError(error, 'VAULT_PERMISSION_DENIED')
+      ? refused(options, 'it may not read its own secret')
+      : error;
   } finally {
     // The token dies by itself within minutes; a Vault that went away must not stop a service that has its secret.
     await session.revokeSelf().catch(() => undefined);
@@ -69,14 +71,22 @@ interface LoginFiles {
 
 async function readLoginFiles(options: VaultLoginOptions): Promise<LoginFiles> {
   if (options.method === 'token') return { credential: secret(await readLoginFile(options, 'token')) };
-  return { roleId: await readLoginFile(options, 'role-id'), credential: secret(await readLoginFile(options, 'secret-id')) };
+  return {
+    roleId: await readLoginFile(options, 'role-id'),
+    credential: secret(await readLoginFile(options, 'secret-id')),
+  };
 }
 
 async function readLoginFile(options: VaultLoginOptions, name: string): Promise<string> {
   const path = join(options.directory, name);
   const deliver = `Run "devstack up ${options.service}": it delivers the file again.`;
   const fail = (code: string, why: string, hint: string = deliver): DevstackError =>
-    new DevstackError({ code, message: `The ${name} file of ${options.service} (${path}) ${why}.`, hint, details: { file: name, service: options.service } });
+    new DevstackError({
+      code,
+      message: `The ${name} file of ${options.service} (${path}) ${why}.`,
+      hint,
+      details: { file: name, service: options.service },
+    });
   let text: string;
   try {
     await using handle = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW);
@@ -84,7 +94,10 @@ async function readLoginFile(options: VaultLoginOptions, name: string): Promise<
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code;
     if (code === 'ENOENT') throw fail(ServiceInitErrorCode.approleFileMissing, 'is missing');
-    const owner = await stat(path).then((found) => ` (it belongs to uid ${String(found.uid)}, this is uid ${String(process.getuid?.() ?? -1)})`, () => '');
+    const owner = await stat(path).then(
+      (found) => ` (it belongs to uid ${String(found.uid)}, this is uid ${String(process.getuid?.() ?? -1)})`,
+      () => '',
+    );
     throw fail(ServiceInitErrorCode.approleFileUnreadable, `cannot be read: ${code ?? 'unknown error'}${owner}`);
   }
   if (text === '') throw fail(ServiceInitErrorCode.approleFileEmpty, 'is empty');
@@ -145,7 +158,9 @@ async function untilReady<T>(options: VaultLoginOptions, work: () => Promise<T>)
         });
       }
       if (state !== said || elapsedMs - saidAt > 10_000) {
-        options.progress?.(`waiting: ${state} at ${options.address} (${String(Math.round(elapsedMs / 1000))} s of ${String(Math.round(deadlineMs / 1000))} s)`);
+        options.progress?.(
+          `waiting: ${state} at ${options.address} (${String(Math.round(elapsedMs / 1000))} s of ${String(Math.round(deadlineMs / 1000))} s)`,
+        );
         said = state;
         saidAt = elapsedMs;
       }
@@ -161,5 +176,7 @@ function defaultConnect(address: string): VaultClient {
 }
 
 function versionOf(read: { readonly version: number; readonly createdTime: string } | undefined): SecretVersion {
-  return read === undefined ? { version: 0, createdTime: '' } : { version: read.version, createdTime: read.createdTime };
+  return read === undefined
+    ? { version: 0, createdTime: '' }
+    : { version: read.version, createdTime: read.createdTime };
 }

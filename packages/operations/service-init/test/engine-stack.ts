@@ -96,11 +96,17 @@ export class EngineStack implements AsyncDisposable {
   async prepare(spec: EngineSpec): Promise<Engine> {
     const found = await docker(['image', 'inspect', spec.image]);
     if (found.exitCode !== 0) throw new Error(`The image ${spec.image} is missing: "devstack images build" makes it.`);
-    const paths = [`services/${spec.role}`, `services/${spec.role}/clients`].map((path) => `path "secret/data/${path}" { capabilities = ["read"] }`);
+    const paths = [`services/${spec.role}`, `services/${spec.role}/clients`].map(
+      (path) => `path "secret/data/${path}" { capabilities = ["read"] }`,
+    );
     await this.call('PUT', `sys/policies/acl/${spec.role}`, {
       policy: [...paths, 'path "auth/token/revoke-self" { capabilities = ["update"] }'].join('\n'),
     });
-    await this.call('POST', `auth/approle/role/${spec.role}`, { token_policies: [spec.role], token_no_default_policy: true, token_ttl: '5m' });
+    await this.call('POST', `auth/approle/role/${spec.role}`, {
+      token_policies: [spec.role],
+      token_no_default_policy: true,
+      token_ttl: '5m',
+    });
     const roleId = await this.call('GET', `auth/approle/role/${spec.role}/role-id`);
     const secretId = await this.call('POST', `auth/approle/role/${spec.role}/secret-id`, {});
     const name = `${this.#id}-${spec.service}`;
@@ -112,7 +118,20 @@ export class EngineStack implements AsyncDisposable {
     });
     const script = `let t='';process.stdin.on('data',c=>t+=c).on('end',()=>{const fs=require('fs');for(const [n,v] of Object.entries(JSON.parse(t))){fs.writeFileSync('/v/'+n,v,{mode:0o600});fs.chownSync('/v/'+n,${String(spec.uid)},${String(spec.uid)})}fs.chownSync('/v',${String(spec.uid)},${String(spec.uid)});fs.chmodSync('/v',0o700)})`;
     const delivered = await docker(
-      ['run', '--rm', '-i', '--user', '0', '-v', `${name}-approle:/v`, '--entrypoint', 'node', spec.image, '-e', script],
+      [
+        'run',
+        '--rm',
+        '-i',
+        '--user',
+        '0',
+        '-v',
+        `${name}-approle:/v`,
+        '--entrypoint',
+        'node',
+        spec.image,
+        '-e',
+        script,
+      ],
       files,
     );
     if (delivered.exitCode !== 0) throw new Error(delivered.stderr);
@@ -208,7 +227,19 @@ export class Engine {
 
   /** What is in the data volume, also while the container is stopped. */
   async files(): Promise<readonly string[]> {
-    const argv = ['run', '--rm', '--user', '0', '-v', `${this.name}-data:/d`, '--entrypoint', 'ls', this.spec.image, '-A', '/d'];
+    const argv = [
+      'run',
+      '--rm',
+      '--user',
+      '0',
+      '-v',
+      `${this.name}-data:/d`,
+      '--entrypoint',
+      'ls',
+      this.spec.image,
+      '-A',
+      '/d',
+    ];
     return (await docker(argv)).stdout.split('\n').filter((name) => name !== '');
   }
 
@@ -251,7 +282,13 @@ export class Engine {
     // Read from the host as root: a process of the container cannot hide from it.
     const read = async (file: string): Promise<string> =>
       (await Promise.all(pids.map((pid) => hostFile(`/proc/${pid.trim()}/${file}`)))).join('\n');
-    return { inspect, history, logs: await this.logs(), environ: await read('environ'), cmdline: await read('cmdline') };
+    return {
+      inspect,
+      history,
+      logs: await this.logs(),
+      environ: await read('environ'),
+      cmdline: await read('cmdline'),
+    };
   }
 
   async remove(): Promise<void> {
@@ -272,13 +309,15 @@ function hostFile(path: string): Promise<string> {
 export async function findSecrets(engine: Engine, values: readonly string[]): Promise<readonly string[]> {
   const places = Object.entries(await engine.exposures());
   const forms = values.flatMap((value) => encodedForms(value).filter(({ text }) => text.length >= 6));
-  return places.flatMap(([place, text]) => forms.filter((form) => text.includes(form.text)).map((form) => `${place}: ${form.form}`));
+  return places.flatMap(([place, text]) =>
+    forms.filter((form) => text.includes(form.text)).map((form) => `${place}: ${form.form}`),
+  );
 }
 
 /** Passwords that break whatever quotes carelessly. */
 export const oddPasswords: readonly string[] = [
   'it\'s "quoted" with spaces',
   'a:b\\c#d$e%f;g&h|i`j',
-  '%(x)s ${HOME} $(id) -- /* \\\' */ !',
+  "%(x)s ${HOME} $(id) -- /* \\' */ !",
   'Pässwörd-密码-🔑-ñ',
 ];

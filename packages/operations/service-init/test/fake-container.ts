@@ -10,7 +10,13 @@ export interface FakeContainer extends AsyncDisposable {
   readonly lines: string[];
   /** Writes a shell script to the PATH. */
   program(name: string, script?: string): Promise<string>;
-  context(options: { secrets: Record<string, string>; clients?: readonly ServiceClient[]; version?: number; settings?: Record<string, string>; signal?: AbortSignal }): ServiceInitContext;
+  context(options: {
+    secrets: Record<string, string>;
+    clients?: readonly ServiceClient[];
+    version?: number;
+    settings?: Record<string, string>;
+    signal?: AbortSignal;
+  }): ServiceInitContext;
 }
 
 export async function fakeContainer(role: string): Promise<FakeContainer> {
@@ -35,7 +41,7 @@ export async function fakeContainer(role: string): Promise<FakeContainer> {
       credentialsDirectory: join(root, 'credentials'),
       dataDirectory: join(root, 'data'),
       configDirectory: join(root, 'config'),
-      settings: { PATH: `${join(root, 'bin')}`, ...settings },
+      settings: { PATH: join(root, 'bin'), ...settings },
       arguments: [],
       progress: (line) => lines.push(line),
       ...(signal === undefined ? {} : { signal }),
