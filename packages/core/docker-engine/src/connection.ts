@@ -74,5 +74,5 @@ function settings(own: Readonly<Record<string, unknown>>): Dockerode.DockerOptio
     cert: undefined,
     key: undefined,
   };
-  return { ...none, timeout: undefined, ...own } as unknown as Dockerode.DockerOptions;
+  return { ...none, timeout: undefined, ...own };
 }

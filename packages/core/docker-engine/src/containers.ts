@@ -190,7 +190,7 @@ export async function removeContainer(
       await connection.docker.getContainer(id).remove({ force: options.force ?? false, v: options.volumes ?? false });
     } catch (error) {
       const status = statusCode(error);
-      const isGoing = status === 409 && /already in progress/.test(error instanceof Error ? error.message : '');
+      const isGoing = status === 409 && (error instanceof Error ? error.message : '').includes('already in progress');
       if (status !== 404 && !isGoing) throw error;
     }
   });

@@ -5,6 +5,7 @@ import type { Connection } from './connection.ts';
 import { createContainer, removeContainer, startContainer } from './containers.ts';
 import { DockerEngineErrorCode } from './errors.ts';
 import { exchange } from './exec.ts';
+import { asDuplex, asReadable } from './streams.ts';
 import type { ContainerSpec, EphemeralSpec, ProgramOutput } from './types.ts';
 
 /** Marks containers that nobody should miss. */
@@ -82,7 +83,7 @@ async function attach(connection: Connection, id: string, withStdin: boolean): P
   const stream = await connection.docker
     .getContainer(id)
     .attach({ stream: true, stdin: withStdin, stdout: true, stderr: true, hijack: true });
-  return stream as Duplex;
+  return asDuplex(stream);
 }
 
 // The engine answers with headers when it waits and with the code when the container ended, so no fast program is missed,
@@ -96,9 +97,9 @@ async function awaitExit(connection: Connection, id: string): Promise<{ readonly
     statusCodes: { 200: true, 404: 'no such container', 500: 'server error' },
     options: { _query: { condition: 'next-exit' }, _body: {} },
   };
-  (connection.docker.modem as Modem).dial(request, (error, stream) => {
-    if (error === null || error === undefined) resolve(stream as Readable);
-    else reject(error as Error);
+  dialer(connection.docker.modem).dial(request, (error, stream) => {
+    if (error === null || error === undefined) resolve(asReadable(stream));
+    else reject(error);
   });
   const stream = await promise;
   const code = text(stream).then((body) => (JSON.parse(body) as { StatusCode: number }).StatusCode);
@@ -108,6 +109,10 @@ async function awaitExit(connection: Connection, id: string): Promise<{ readonly
 
 interface Modem {
   dial(request: unknown, callback: (error: unknown, stream: unknown) => void): void;
+}
+
+function dialer(modem: unknown): Modem {
+  return modem as Modem;
 }
 
 function timedOut(spec: EphemeralSpec): DevstackError {

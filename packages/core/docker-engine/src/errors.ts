@@ -11,6 +11,8 @@ export const DockerEngineErrorCode = {
   pullFailed: 'PULL_FAILED',
   execTimedOut: 'EXEC_TIMED_OUT',
   containerTimedOut: 'CONTAINER_TIMED_OUT',
+  /** A path of a file to write that leads out of its folder. */
+  filePathInvalid: 'FILE_PATH_INVALID',
   portInUse: 'PORT_IN_USE',
   /** The engine refuses what contradicts the state, e.g. a name or volume in use. */
   dockerConflict: 'DOCKER_CONFLICT',

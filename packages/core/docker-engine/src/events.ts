@@ -1,6 +1,6 @@
-import type { Readable } from 'node:stream';
 import type { Connection } from './connection.ts';
 import { until } from './logs.ts';
+import { asReadable } from './streams.ts';
 import type { DockerEvent } from './types.ts';
 
 export interface EventsOptions {
@@ -20,12 +20,9 @@ export async function* events(
   if (signal?.aborted === true) return;
   const since = options.since instanceof Date ? options.since.getTime() / 1000 : options.since;
   const request = { filters: JSON.stringify(options.filters ?? {}), ...(since === undefined ? {} : { since }) };
-  const stream = (await connection.ask(
-    'engine',
-    'events',
-    () => connection.docker.getEvents(request),
-    signal,
-  )) as Readable;
+  const stream = asReadable(
+    await connection.ask('engine', 'events', () => connection.docker.getEvents(request), signal),
+  );
   let rest = '';
   const decoder = new TextDecoder();
   for await (const chunk of until(stream, signal)) {

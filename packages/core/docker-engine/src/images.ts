@@ -5,6 +5,7 @@ import type { Connection } from './connection.ts';
 import { definite, labelFilters, statusCode, type ListContainersOptions } from './containers.ts';
 import { toDockerError } from './docker-error.ts';
 import { DockerEngineErrorCode } from './errors.ts';
+import { asReadable } from './streams.ts';
 import type { ImageDetails, ImageHistoryEntry, ImageSummary } from './types.ts';
 
 /** One message of a pull. */
@@ -32,8 +33,8 @@ export async function inspectImage(connection: Connection, ref: string): Promise
       const config = raw.Config as typeof raw.Config | null;
       return {
         id: raw.Id,
-        tags: (raw.RepoTags as string[] | null) ?? [],
-        digests: (raw.RepoDigests as string[] | null) ?? [],
+        tags: raw.RepoTags ?? [],
+        digests: raw.RepoDigests ?? [],
         labels: definite(config?.Labels),
         sizeBytes: raw.Size,
         createdAt: raw.Created,
@@ -89,7 +90,7 @@ export async function pullImage(connection: Connection, ref: string, options: Pu
   const request = { fromImage: full, ...(signal === undefined ? {} : { abortSignal: signal }) };
   let stream: Readable;
   try {
-    stream = (await connection.docker.createImage(request)) as Readable;
+    stream = asReadable(await connection.docker.createImage(request));
   } catch (error) {
     const mapped = toDockerError(error, connection.subject('engine', 'pull', signal));
     throw mapped.code === DockerEngineErrorCode.dockerRequestFailed ? pullFailed(ref, mapped.message) : mapped;

@@ -1,6 +1,7 @@
 import type { Readable } from 'node:stream';
 import type { Connection } from './connection.ts';
 import { FrameSplitter, LineJoiner, type LogLine } from './frames.ts';
+import { asReadable } from './streams.ts';
 
 export interface LogsOptions {
   /** How many of the last lines; all unless given. */
@@ -35,7 +36,7 @@ export async function* followLogs(
   const { stream, isTty } = await connection.ask('container', id, async () => {
     const container = connection.docker.getContainer(id);
     const { Config } = await container.inspect();
-    return { stream: (await container.logs({ ...query(options), follow: true })) as Readable, isTty: Config.Tty };
+    return { stream: asReadable(await container.logs({ ...query(options), follow: true })), isTty: Config.Tty };
   });
   const splitter = new FrameSplitter(isTty);
   const joiner = new LineJoiner();

@@ -16,7 +16,7 @@ export async function listNetworks(
 export async function inspectNetwork(connection: Connection, name: string): Promise<NetworkDetails | undefined> {
   return connection.ask('network', name, async () => {
     try {
-      return toDetails((await connection.docker.getNetwork(name).inspect()) as Dockerode.NetworkInspectInfo);
+      return toDetails(await connection.docker.getNetwork(name).inspect());
     } catch (error) {
       if (statusCode(error) === 404) return undefined;
       throw error;
