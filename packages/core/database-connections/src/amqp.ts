@@ -140,16 +140,27 @@ function connectionOf(lifetime: Lifetime<Holder>, target: Target): AmqpConnectio
         }),
     );
   const consume: AmqpConnection['consume'] = async (queue, handler) =>
-    on(async (channel) => {
+    lifetime.run(async (holder) => {
+      // A channel of its own: one that another operation got closed would end the deliveries without a word.
+      const channel = await newChannel(holder);
       const { consumerTag } = await channel.consume(queue, (message) => {
         if (message !== null) void deliver(channel, message, handler);
       });
-      return { cancel: async () => lifetime.run(async () => void (await channel.cancel(consumerTag))) };
+      return {
+        cancel: async () =>
+          lifetime.run(async () => {
+            await channel.cancel(consumerTag);
+            await channel.close();
+          }),
+      };
     });
   return {
     server: serverOf(lifetime.driver),
     declareQueue,
-    deleteQueue: async (queue) => on(async (channel) => void (await channel.deleteQueue(queue))),
+    deleteQueue: async (queue) =>
+      on(async (channel) => {
+        await channel.deleteQueue(queue);
+      }),
     publish,
     consume,
     roundTrip: async (name, timeoutMs = 5000) => {
@@ -196,15 +207,21 @@ async function openChannel(holder: Holder): Promise<ConfirmChannel> {
     holder.channel = undefined;
   };
   try {
-    if (holder.model === undefined) throw new Error('Connection closed');
-    const channel = await holder.model.createConfirmChannel();
-    channel.on('error', forget);
+    const channel = await newChannel(holder);
     channel.on('close', forget);
     return channel;
   } catch (error) {
     forget();
     throw error;
   }
+}
+
+async function newChannel({ model }: Holder): Promise<ConfirmChannel> {
+  if (model === undefined) throw new Error('Connection closed');
+  const channel = await model.createConfirmChannel();
+  // The operation that the broker refused rejects; nobody else needs to hear of it.
+  channel.on('error', () => undefined);
+  return channel;
 }
 
 async function deliver(

@@ -62,7 +62,8 @@ export async function connectMongo(options: MongoOptions): Promise<MongoConnecti
     commandTimeoutMs,
     signal,
   } = options;
-  const { MongoClient: Client } = await import('mongodb');
+  // Through `default`: a bundle of ES modules does not give the names of a CommonJS module.
+  const { default: driver } = await import('mongodb');
   const tls = tlsOptions(options);
   const firstFailure = Promise.withResolvers<never>();
   firstFailure.promise.catch(() => undefined);
@@ -73,7 +74,7 @@ export async function connectMongo(options: MongoOptions): Promise<MongoConnecti
     commandTimeoutMs,
     signal,
     create: () => {
-      const client = new Client(`mongodb://${host.includes(':') ? `[${host}]` : host}:${String(port)}/`, {
+      const client = new driver.MongoClient(`mongodb://${host.includes(':') ? `[${host}]` : host}:${String(port)}/`, {
         auth: { username, password: password.reveal() },
         authMechanism: 'SCRAM-SHA-256',
         authSource,
@@ -82,9 +83,9 @@ export async function connectMongo(options: MongoOptions): Promise<MongoConnecti
         retryReads: false,
         maxPoolSize: 4,
         appName: 'devstack',
-        // Node counts in 32 bits; the limit is kept by us, with a better message.
+        // A socket that is being opened cannot be ended from outside; it ends by itself in this time.
         serverSelectionTimeoutMS: connectTimeoutMs + 1000,
-        connectTimeoutMS: connectTimeoutMs + 1000,
+        connectTimeoutMS: connectTimeoutMs,
         ...(tls === undefined ? {} : { tls: true, ...tls }),
       });
       // The driver goes on trying until its own time is up; the first failure is the answer.
@@ -117,12 +118,13 @@ function databaseOf(lifetime: Lifetime<MongoClient>, name: string): MongoDatabas
       ),
     collection: (collection) => ({
       insertOne: async (document) =>
-        on(async (db) => void (await db.collection(collection).insertOne({ ...document }))),
+        on(async (db) => {
+          await db.collection(collection).insertOne({ ...document });
+        }),
       insertMany: async (documents) =>
-        on(
-          async (db) =>
-            void (await db.collection(collection).insertMany(documents.map((document) => ({ ...document })))),
-        ),
+        on(async (db) => {
+          await db.collection(collection).insertMany(documents.map((document) => ({ ...document })));
+        }),
       findOne: async (filter = {}) => on(async (db) => (await db.collection(collection).findOne(filter)) ?? undefined),
       find: async (filter = {}, options = {}) =>
         on(async (db) => db.collection(collection).find(filter, options).toArray()),
@@ -171,7 +173,8 @@ const classify: Classify = (error) => {
 function networkFailure(error: ForeignError): Failure {
   const texts: string[] = [];
   for (let at: unknown = error; at instanceof Error; at = at.cause) {
-    texts.push(`${String((at as { code?: unknown }).code ?? '')} ${at.message}`);
+    const { code } = at as NodeJS.ErrnoException;
+    texts.push(`${code ?? ''} ${at.message}`);
     if (at.cause instanceof AggregateError) texts.push(...at.cause.errors.map(String));
   }
   const text = texts.join(' ');
@@ -180,6 +183,6 @@ function networkFailure(error: ForeignError): Failure {
   if (/ERR_TLS|ERR_SSL|SELF_SIGNED|self-signed|certificate|UNABLE_TO|EPROTO|altnames|SSL routines|TLS/.test(text))
     return { kind: 'tlsFailed', text: error.message.split('\n')[0] ?? '' };
   if (/timed out|ETIMEDOUT/.test(text)) return { kind: 'timedOut' };
-  if (/message|BSON|opcode|header|size/i.test(text) && !/closed/.test(text)) return { kind: 'protocolMismatch' };
+  if (/message|BSON|opcode|header|size/i.test(text) && !text.includes('closed')) return { kind: 'protocolMismatch' };
   return { kind: 'lost' };
 }

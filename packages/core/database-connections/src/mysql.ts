@@ -85,6 +85,6 @@ const classify: Classify = ({ code, message }) => {
 };
 
 function revealed(parameter: Parameter): Bindable {
-  if (isSecret(parameter)) return String(parameter.reveal());
-  return parameter instanceof Uint8Array ? Buffer.from(parameter) : (parameter as Bindable);
+  if (isSecret(parameter)) return parameter.reveal();
+  return parameter instanceof Uint8Array ? Buffer.from(parameter) : parameter;
 }

@@ -49,7 +49,7 @@ export async function connectPostgres(options: PostgresOptions): Promise<SqlConn
     query: async <Row extends object>(sql: string, parameters: readonly Parameter[] = []) =>
       lifetime.run(async (client) => {
         const result = await client.query<Row & Record<string, unknown>>(sql, parameters.map(revealed));
-        return result.rows as Row[];
+        return result.rows;
       }, parameters),
     close: async () => lifetime.close(),
     [Symbol.asyncDispose]: async () => lifetime.close(),
@@ -69,7 +69,7 @@ const classify: Classify = ({ code, message }) => {
   if (/does not support SSL|SSL connection/i.test(message)) return { kind: 'tlsFailed', text: message };
   if (/^SASL|SCRAM/.test(message)) return { kind: 'authenticationFailed', text: message };
   if (/terminated/i.test(message)) return { kind: 'lost' };
-  if (code === undefined && !/Client has/.test(message)) return { kind: 'protocolMismatch' };
+  if (code === undefined && !message.includes('Client has')) return { kind: 'protocolMismatch' };
   return undefined;
 };
 

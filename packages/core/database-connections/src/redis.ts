@@ -61,6 +61,10 @@ export async function connectRedis(options: RedisOptions): Promise<RedisConnecti
     connectTimeout: connectTimeoutMs + 1000,
     ...(tls === undefined ? {} : { tls: { ...tls } }),
   } as const satisfies DriverOptions;
+  // A second connection, to one node alone, that tells why a cluster cannot be used.
+  let diagnosis: Redis | undefined;
+  let isOpen = false;
+  let isDestroyed = false;
   const lifetimeOptions: LifetimeOptions<Redis | Cluster> = {
     target: { engine: cluster ? 'Redis cluster' : 'Redis', host, port, username, password },
     classify,
@@ -81,20 +85,30 @@ export async function connectRedis(options: RedisOptions): Promise<RedisConnecti
           })
         : new Client({ ...shared, host, port, retryStrategy: () => null });
       client.on('error', (error: unknown) => {
-        report(nodeError(error));
+        // Where no node could be asked, ioredis has lost the reason; the login below finds it again.
+        if (client instanceof Client || isOpen) report(error);
       });
       return client;
     },
     login: async (client) => {
-      await client.connect();
-      await client.ping();
+      try {
+        await client.connect();
+        await client.ping();
+      } catch (error) {
+        if (!cluster || isDestroyed) throw error;
+        diagnosis = new Client({ ...shared, host, port, retryStrategy: () => null });
+        throw (await failureOfNode(diagnosis)) ?? error;
+      }
     },
     leave: async (client) => client.quit(),
     destroy: (client) => {
+      isDestroyed = true;
+      diagnosis?.disconnect();
       client.disconnect();
     },
   };
   const lifetime = await Lifetime.open(lifetimeOptions);
+  isOpen = true;
   return {
     command: async (name, ...parameters) =>
       lifetime.run(async (client) => client.call(name, parameters.map(revealed)), parameters),
@@ -118,12 +132,23 @@ const classify: Classify = ({ name, message, code }) => {
   return undefined;
 };
 
-// A cluster that no node could be asked about says so without saying why; the last node's error does.
-function nodeError(error: unknown): unknown {
-  return (error as { lastNodeError?: unknown }).lastNodeError ?? error;
+// Why one node cannot be used, told by a connection to it alone.
+async function failureOfNode(node: Redis): Promise<unknown> {
+  const failures: unknown[] = [];
+  node.on('error', (error: unknown) => failures.push(error));
+  try {
+    await node.connect();
+    await node.ping();
+    await node.call('CLUSTER', 'SLOTS');
+  } catch (error) {
+    failures.push(error);
+  } finally {
+    node.disconnect();
+  }
+  return failures[0];
 }
 
 function revealed(parameter: RedisArgument): string | number | Buffer {
-  if (isSecret(parameter)) return String(parameter.reveal());
-  return parameter instanceof Uint8Array ? Buffer.from(parameter) : (parameter as string | number);
+  if (isSecret(parameter)) return parameter.reveal();
+  return parameter instanceof Uint8Array ? Buffer.from(parameter) : parameter;
 }

@@ -85,7 +85,9 @@ export async function startEngine({
     ],
     { env },
   );
-  const remove = async (): Promise<void> => void (await docker(['rm', '-fv', name]));
+  const remove = async (): Promise<void> => {
+    await docker(['rm', '-fv', name]);
+  };
   try {
     await waitForLog(name, ready);
     const published = new Map<number, number>();
@@ -111,7 +113,9 @@ export async function startEngine({
           ],
           { ...(options.stdin === undefined ? {} : { stdin: options.stdin }), env: options.env ?? {} },
         ),
-      stop: async () => void (await docker(['stop', '-t', '1', name])),
+      stop: async () => {
+        await docker(['stop', '-t', '1', name]);
+      },
       [Symbol.asyncDispose]: remove,
     };
   } catch (error) {
@@ -132,7 +136,12 @@ export async function createNetwork(subnet?: string): Promise<{ name: string } &
     ...(subnet === undefined ? [] : ['--subnet', subnet]),
     name,
   ]);
-  return { name, [Symbol.asyncDispose]: async () => void (await docker(['network', 'rm', name])) };
+  return {
+    name,
+    [Symbol.asyncDispose]: async () => {
+      await docker(['network', 'rm', name]);
+    },
+  };
 }
 
 /** The address of a container in a network. */
@@ -167,7 +176,7 @@ export async function startMariadb(password: string): Promise<Engine> {
   return startEngine({
     user: 'mysql',
     ports: [3306],
-    script: `mariadb-install-db --datadir=/data/my --auth-root-authentication-method=normal --skip-test-db >/dev/null 2>&1; printf "FLUSH PRIVILEGES; SET @p = CONVERT(X'${hex}' USING utf8mb4); EXECUTE IMMEDIATE CONCAT('CREATE USER devstack IDENTIFIED BY ', QUOTE(@p)); GRANT ALL ON *.* TO devstack; CREATE DATABASE devstack CHARACTER SET utf8mb4;" > /data/init.sql; exec mariadbd --no-defaults --datadir=/data/my --socket=/data/my.sock --pid-file=/data/my.pid --bind-address=0.0.0.0 --port=3306 --skip-name-resolve --character-set-server=utf8mb4 --init-file=/data/init.sql --innodb-flush-log-at-trx-commit=0 --innodb-log-file-size=8M`,
+    script: `mariadb-install-db --datadir=/data/my --auth-root-authentication-method=normal --skip-test-db >/dev/null 2>&1; printf "FLUSH PRIVILEGES;\\nSET @p = CONVERT(X'${hex}' USING utf8mb4);\\nEXECUTE IMMEDIATE CONCAT('CREATE USER devstack IDENTIFIED BY ', QUOTE(@p));\\nGRANT ALL ON *.* TO devstack;\\nCREATE DATABASE devstack CHARACTER SET utf8mb4;\\n" > /data/init.sql; exec mariadbd --no-defaults --datadir=/data/my --socket=/data/my.sock --pid-file=/data/my.pid --bind-address=0.0.0.0 --port=3306 --skip-name-resolve --character-set-server=utf8mb4 --init-file=/data/init.sql --innodb-flush-log-at-trx-commit=0 --innodb-log-file-size=8M`,
     ready: /ready for connections/,
   });
 }

@@ -43,6 +43,8 @@ async function serve(handle: (socket: Socket) => void): Promise<FaultyServer> {
     sockets.add(socket);
     socket.on('close', () => sockets.delete(socket));
     socket.on('error', () => undefined);
+    // Without a reader the end of the connection would go unnoticed.
+    socket.resume();
     handle(socket);
   });
   const listening = Promise.withResolvers<undefined>();

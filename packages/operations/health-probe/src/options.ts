@@ -24,7 +24,7 @@ export interface ProbeOptions {
   readonly port: number;
   /** More ports of the service by name; carried along for callers. */
   readonly ports?: Readonly<Record<string, number>>;
-  /** `username`, `password` and `database` are used where the protocol has them; others are left alone. */
+  /** `username`, `password` and `database` are used where the protocol has them; others are left alone. PgBouncer's database is `devstack` by default. */
   readonly credentials?: Readonly<Record<string, Secret>>;
   /** From the address that a Redis cluster node announces to the one it is reached at from here. */
   readonly natMap?: Readonly<Record<string, { readonly host: string; readonly port: number }>>;

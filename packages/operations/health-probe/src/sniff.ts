@@ -33,6 +33,7 @@ export async function sniff(host: string, port: number): Promise<string | undefi
   }
 }
 
+/* eslint-disable no-control-regex -- protocols begin with binary headers */
 /** The names of protocols by how their servers begin. */
 const beginnings: readonly (readonly [pattern: RegExp, name: string | ((match: RegExpExecArray) => string)])[] = [
   [/^HTTP\/\d\.\d (\d{3})/, (match) => `an HTTP server (status ${match[1] ?? ''})`],
@@ -45,6 +46,7 @@ const beginnings: readonly (readonly [pattern: RegExp, name: string | ((match: R
   [/^E\0\0/, 'a PostgreSQL server'],
   [/^\x15\x03/, 'a TLS server'],
 ];
+/* eslint-enable no-control-regex */
 
 function nameOf(bytes: Buffer): string {
   const text = bytes.toString('latin1');

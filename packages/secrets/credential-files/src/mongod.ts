@@ -16,7 +16,7 @@ function group(settings: MongodSettings, indent: string, path: string): string[]
   return Object.entries(settings).flatMap(([name, value]) => {
     const field = path === '' ? name : `${path}.${name}`;
     const key = `${indent}${/^[A-Za-z][\w.]*$/.test(name) ? name : quote(name, field)}:`;
-    if (isSecret(value)) return [`${key} ${quote(value as Secret, field)}`];
+    if (isSecret(value)) return [`${key} ${quote(value, field)}`];
     if (typeof value === 'number' || typeof value === 'boolean') return [`${key} ${String(value)}`];
     if (typeof value === 'string') return [`${key} ${quote(value, field)}`];
     if (isList(value)) return [`${key} [${value.map((item) => quote(item, field)).join(', ')}]`];

@@ -100,9 +100,13 @@ async function get(
   }
   return {
     status: message.statusCode ?? 0,
-    server: message.headers.server ?? 'an HTTP server',
+    server: serverName(message.headers['server']),
     json: parse(Buffer.concat(chunks).toString()),
   };
+}
+
+function serverName(header: string | string[] | undefined): string {
+  return typeof header === 'string' ? header : 'an HTTP server';
 }
 
 function parse(text: string): Readonly<Record<string, unknown>> | undefined {

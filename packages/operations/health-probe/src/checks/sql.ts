@@ -54,7 +54,7 @@ export const mysql: Check = {
     const [row] = await connection.query<{ version: string; readOnly: number }>(
       'SELECT 1 AS one, VERSION() AS version, @@read_only AS readOnly',
     );
-    return { version: row?.version, readOnly: Number(row?.readOnly ?? 0) === 1 };
+    return { version: row?.version, readOnly: row?.readOnly === 1 };
   },
 };
 
