@@ -5,7 +5,9 @@ export type KnownReason =
   | 'bad-key'
   | 'cas-mismatch'
   | 'gone'
+  | 'half-initialized'
   | 'not-active'
+  | 'other-keys'
   | 'preparing'
   | 'wrong-address';
 
@@ -20,8 +22,15 @@ const known: readonly { readonly reason: KnownReason; readonly path?: RegExp; re
     path: /^auth\//,
     text: /failed to find (the )?accessor|does not exist|invalid (secret id|accessor)/i,
   },
+  // An initialisation that was cut off between its two writes to storage.
+  { reason: 'half-initialized', path: /^sys\//, text: /barrier reports initialized but no seal configuration/i },
   { reason: 'preparing', text: /Upgrading from non-versioned/i },
   { reason: 'not-active', text: /node not active|in standby mode/i },
+  {
+    reason: 'other-keys',
+    path: /^sys\/storage\/raft\//,
+    text: /could not verify hash file|different set of unseal keys/i,
+  },
   { reason: 'wrong-address', text: /CIDR restrictions/i },
 ];
 

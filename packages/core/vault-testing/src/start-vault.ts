@@ -266,7 +266,10 @@ let text = ''; process.stdin.on('data', (chunk) => text += chunk).on('end', asyn
 
 function configuration(storage: 'inmem' | 'raft'): object {
   return {
-    storage: storage === 'raft' ? { raft: { path: '/vault/data', node_id: 'vault' } } : { inmem: {} },
+    storage:
+      storage === 'raft'
+        ? { raft: { path: '/vault/data', node_id: 'vault', performance_multiplier: '1' } }
+        : { inmem: {} },
     listener: { tcp: { address: '0.0.0.0:8200', tls_disable: true } },
     api_addr: 'http://127.0.0.1:8200',
     cluster_addr: 'http://127.0.0.1:8201',

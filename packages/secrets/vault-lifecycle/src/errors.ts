@@ -5,7 +5,9 @@ export const VaultLifecycleErrorCode = {
   keysDamaged: 'VAULT_KEYS_DAMAGED',
   keysForeign: 'VAULT_KEYS_FOREIGN',
   initIncomplete: 'VAULT_INIT_INCOMPLETE',
+  badShares: 'VAULT_BAD_SHARES',
   auditFailed: 'VAULT_AUDIT_FAILED',
+  snapshotForeign: 'VAULT_SNAPSHOT_FOREIGN',
   snapshotDamaged: 'VAULT_SNAPSHOT_DAMAGED',
   notActive: 'VAULT_NOT_ACTIVE',
 } as const;

@@ -38,14 +38,14 @@ export interface InitializeVaultResult {
  * the keys are there: whatever is killed when, it is known afterwards whether anything can be lost.
  *
  * Throws `VAULT_KEYS_NEVER_SAVED` (details `safeToStartOver: true`: wipe Vault's data and call again), `VAULT_KEYS_LOST`,
- * `VAULT_KEYS_DAMAGED`, `VAULT_KEYS_FOREIGN`, `FILE_TOO_OPEN`, `DISK_FULL`.
+ * `VAULT_KEYS_DAMAGED`, `VAULT_KEYS_FOREIGN`, `VAULT_BAD_SHARES`, `FILE_TOO_OPEN`, `DISK_FULL`.
  */
 export async function initializeVault(options: InitializeVaultOptions): Promise<InitializeVaultResult> {
-  const { client, directory } = options;
+  const { directory } = options;
   const keysFile = keyFilePaths(directory).keys;
   await ensurePrivateDirectory(directory);
   const keys = await findKeys(directory);
-  const status = await client.sealStatus();
+  const status = await statusOf(options, keys !== undefined);
 
   if (status.initialized) {
     if (keys === undefined) throw await keysMissing(options, status);
@@ -64,8 +64,19 @@ export async function initializeVault(options: InitializeVaultOptions): Promise<
   return { outcome: 'initialized', keysFile };
 }
 
+async function statusOf(options: InitializeVaultOptions, hasKeys: boolean): Promise<SealStatus> {
+  try {
+    return await options.client.sealStatus();
+  } catch (error) {
+    const isHalf = isDevstackError(error) && error.details['reason'] === 'half-initialized';
+    if (!isHalf || hasKeys || !(await hasIntent(options.directory)) || options.bootstrapped === true) throw error;
+    throw neverSaved(options.directory);
+  }
+}
+
 async function initialize(options: InitializeVaultOptions): Promise<void> {
   const { client, directory, shares = 5, threshold = 3, onEvent, now = () => new Date() } = options;
+  refuseBadNumbers(shares, threshold);
   const created = now().toISOString();
   await reserveRoom(directory);
   await onEvent?.({ type: 'init-prepared' });
@@ -108,11 +119,21 @@ async function commit(
   });
 }
 
+// A refusal is no proof: with a full disk Vault answers 400 after it has stored half of itself.
 function isCertainlyNotBegun(error: DevstackError): boolean {
-  const { outcome, status } = error.details;
-  return (
-    error.code === 'VAULT_ALREADY_INITIALIZED' || outcome === 'not-sent' || (typeof status === 'number' && status < 500)
-  );
+  return error.code === 'VAULT_ALREADY_INITIALIZED' || error.details['outcome'] === 'not-sent';
+}
+
+function refuseBadNumbers(shares: number, threshold: number): void {
+  const valid =
+    Number.isInteger(shares) && Number.isInteger(threshold) && shares <= 255 && threshold >= 1 && threshold <= shares;
+  if (valid && (threshold > 1 || shares === 1)) return;
+  throw new DevstackError({
+    code: VaultLifecycleErrorCode.badShares,
+    message: `Vault cannot make ${String(shares)} keys of which ${String(threshold)} open it.`,
+    hint: 'Take at most 255 keys, and from two keys on a threshold between 2 and their number.',
+    details: { shares, threshold, usage: true },
+  });
 }
 
 /** Also after a kill in an earlier run. Removing the marker syncs the folder, so the keys' own entry is on the disk, too. */
@@ -125,15 +146,19 @@ async function keysMissing(
   { directory, bootstrapped }: InitializeVaultOptions,
   status: SealStatus,
 ): Promise<DevstackError> {
-  const { keys: path, intent } = keyFilePaths(directory);
+  const { keys: path } = keyFilePaths(directory);
   if (!(await hasIntent(directory))) return lost(directory, `${path} is not there`);
   // Somebody unsealed it or worked with it, so somebody has the keys.
   if (!status.sealed) return lost(directory, `${path} is not there, but the Vault is unsealed`);
   if (bootstrapped === true) return lost(directory, `${path} is not there, but this Vault has been in use`);
+  return neverSaved(directory);
+}
+
+function neverSaved(directory: string): DevstackError {
+  const { keys: path, intent } = keyFilePaths(directory);
   return new DevstackError({
     code: VaultLifecycleErrorCode.keysNeverSaved,
-    message:
-      'The first initialisation of this Vault was cut off after Vault had made its keys and before they could be saved.',
+    message: 'The first initialisation of this Vault was cut off before its keys could be saved.',
     hint: "It was never used, so nothing is lost: wipe this Vault's data and start over.",
     details: { safeToStartOver: true, path, intent },
   });

@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { gunzipSync } from 'node:zlib';
 import { writeFileDurable } from '@devstack-core/durable-files';
-import { DevstackError } from '@devstack-core/errors';
+import { DevstackError, isDevstackError } from '@devstack-core/errors';
 import type { VaultClient } from '@devstack-core/vault-client';
 import { VaultLifecycleErrorCode } from './errors.ts';
 
@@ -38,17 +39,56 @@ export interface RestoreVaultOptions {
 }
 
 /**
- * Replaces everything in a Vault by a snapshot, after checking it. Afterwards the unseal keys, tokens and secrets are those of the Vault
- * it was taken from; `sealed` says whether it must be unsealed with them. A new Vault that takes a foreign snapshot must have been
- * initialised with the same number of shares and the same threshold.
+ * Replaces everything in a Vault by a snapshot, after checking it. The snapshot of another Vault needs `force`, and leaves this one sealed:
+ * the unseal keys, tokens and secrets are then those of the Vault it was taken from. A new Vault that takes one must have been initialised
+ * with the same number of shares and the same threshold. Throws `VAULT_SNAPSHOT_DAMAGED`, `VAULT_SNAPSHOT_FOREIGN` (without `force`).
  */
 export async function restoreVault({
   client,
   data,
   force = false,
 }: RestoreVaultOptions): Promise<{ readonly sealed: boolean }> {
-  await client.restoreSnapshot(checkSnapshot(data).data, { force });
-  return { sealed: (await client.health()).sealed };
+  const snapshot = checkSnapshot(data).data;
+  // Vault itself knows whether its keys open the snapshot, and does nothing when they do not.
+  if (await fits(client, snapshot)) {
+    await client.lookupSelf();
+    return { sealed: false };
+  }
+  if (!force) {
+    throw new DevstackError({
+      code: VaultLifecycleErrorCode.snapshotForeign,
+      message: 'The snapshot was taken from another Vault: the keys of this one do not open it.',
+      hint: 'To replace this Vault by that one, restore with force and unseal with the keys of that one.',
+    });
+  }
+  await client.restoreSnapshot(snapshot, { force });
+  // It answers first and seals itself a moment later.
+  await untilSealed(client);
+  return { sealed: true };
+}
+
+async function fits(client: VaultClient, snapshot: Uint8Array): Promise<boolean> {
+  try {
+    await client.restoreSnapshot(snapshot);
+    return true;
+  } catch (error) {
+    if (isDevstackError(error) && error.details['reason'] === 'other-keys') return false;
+    throw error;
+  }
+}
+
+async function untilSealed(client: VaultClient): Promise<void> {
+  const started = performance.now();
+  while (!(await client.health()).sealed) {
+    if (performance.now() - started > 30_000) {
+      throw new DevstackError({
+        code: VaultLifecycleErrorCode.notActive,
+        message: 'Vault took the snapshot of another Vault and did not seal itself within 30 s.',
+        hint: 'Look at its log, restart it, and unseal it with the keys of the other Vault.',
+      });
+    }
+    await sleep(20);
+  }
 }
 
 /** Verifies the checksums that a snapshot carries (a gzipped tar with SHA256SUMS). Throws `VAULT_SNAPSHOT_DAMAGED`. */
