@@ -23,6 +23,8 @@ export interface StartVaultOptions {
   readonly dataSizeMegabytes?: number;
   /** Writes the audit log to /vault/audit/audit.log. Default true where the state is `ready`. */
   readonly audit?: boolean;
+  /** Runs the server as the stack does: this folder as /vault/config, a read-only root, no capability, uid 8200; data and audit log on tmpfs. */
+  readonly configDirectory?: string;
   readonly image?: string;
 }
 
@@ -90,7 +92,8 @@ export async function startVault(options: StartVaultOptions = {}): Promise<Vault
     const devToken = randomBytes(16).toString('hex');
     await docker(
       'run', '-d', '--name', name, '--label', 'devstack.test=vault-testing', '-p', `127.0.0.1:${String(port)}:8200`,
-      '-v', `${directory}:/vault/config:ro`,
+      '-v', `${options.configDirectory ?? directory}:/vault/config:ro`,
+      ...(options.configDirectory === undefined ? [] : asInTheStack),
       ...(network === undefined ? [] : ['--network', network.name, '--ip', network.vaultAddress]),
       ...(options.dataSizeMegabytes === undefined ? [] : ['--tmpfs', `/vault/data:size=${String(options.dataSizeMegabytes)}m,uid=8200,gid=8200,mode=0700`]),
       ...(options.tls === true ? ['-e', `VAULT_DEV_ROOT_TOKEN_ID=${devToken}`, '-e', 'HOME=/vault/data'] : []),
@@ -263,6 +266,11 @@ let text = ''; process.stdin.on('data', (chunk) => text += chunk).on('end', asyn
   const content = await answer.text();
   process.stdout.write(JSON.stringify({ status: answer.status, body: content === '' ? null : JSON.parse(content) }));
 });`;
+
+const asInTheStack: readonly string[] = [
+  '--read-only', '--cap-drop', 'ALL', '--security-opt', 'no-new-privileges', '--user', '8200:8200',
+  '--tmpfs', '/vault/data:uid=8200,gid=8200,mode=0700', '--tmpfs', '/vault/audit:uid=8200,gid=8200,mode=0700',
+]; // prettier-ignore
 
 function configuration(storage: 'inmem' | 'raft'): object {
   return {
