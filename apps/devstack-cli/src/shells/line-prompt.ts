@@ -1,5 +1,5 @@
 import { createInterface } from 'node:readline/promises';
-import { DevstackError, isDevstackError } from '@devstack-core/errors';
+import { DevstackError } from '@devstack-core/errors';
 
 /**
  * Reads lines and answers each: a prompt on a terminal, plain answers for piped input.
@@ -17,8 +17,12 @@ export async function linePrompt(options: {
     readline.close();
   });
   let failed = false;
+  // Piped input has no prompt, and may have ended while an answer was on its way.
+  const prompt = (): void => {
+    if (terminal) readline.prompt();
+  };
   if (terminal) process.stdout.write(`${options.greeting}\n`);
-  readline.prompt();
+  prompt();
   for await (const raw of readline) {
     const line = raw.trim();
     if (line === 'exit' || line === 'quit') break;
@@ -28,10 +32,10 @@ export async function linePrompt(options: {
       } catch (error) {
         if (!(error instanceof Error)) throw error;
         failed = true;
-        process.stderr.write(`${isDevstackError(error) ? error.message : error.message}\n`);
+        process.stderr.write(`${error.message}\n`);
       }
     }
-    readline.prompt();
+    prompt();
   }
   readline.close();
   return failed && !terminal ? 1 : 0;

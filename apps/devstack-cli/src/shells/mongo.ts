@@ -10,7 +10,7 @@ export async function mongoShell(service: string, context: Context): Promise<num
   const stack = await context.stack();
   const { username, password, database } = await serviceCredentials(stack, service);
   await using connection = await connectMongo({ host: '127.0.0.1', port: hostPort(stack.model, service), username, password, ...(database === undefined ? {} : { database }) });
-  return linePrompt({
+  return await linePrompt({
     prompt: `${service}> `,
     greeting: `MongoDB protocol as ${username}, database ${database ?? 'test'}. A command is a JSON document, e.g. {"ping": 1} or {"find": "notes"}; exit leaves.`,
     signal: context.signal,

@@ -8,7 +8,7 @@ export async function rabbitmqShell(service: string, context: Context): Promise<
   const engine = await stack.engine();
   const container = (await engine.listContainers({ project: stack.project.id })).find((candidate) => candidate.service === service);
   if (container === undefined) throw new DevstackError({ code: 'STACK_NOT_RUNNING', message: `${service} is not running.`, hint: `Run: devstack up ${service}` });
-  return linePrompt({
+  return await linePrompt({
     prompt: `${service}> `,
     greeting: 'rabbitmqctl commands, e.g. status, list_queues, list_users; help lists them, exit leaves.',
     signal: context.signal,

@@ -74,7 +74,7 @@ async function loginFiles(stack: Stack, service: ServiceModel): Promise<readonly
     ['role-id', 'secret-id'].map(async (name) => ({
       volume: volumeName(stack, service.name),
       path: name,
-      content: new Secret(await readPrivateFile(join(directory, name))),
+      content: await readPrivateFile(join(directory, name)),
       mode: 0o600,
       uid: service.uid ?? 0,
       gid: service.uid ?? 0,

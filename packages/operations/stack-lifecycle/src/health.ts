@@ -1,7 +1,7 @@
 import type { ServiceModel } from '@devstack-core/compose-project';
 import { isDevstackError, type DevstackError } from '@devstack-core/errors';
 import { probe, type ProbeOptions, type ProbeResult } from '@devstack-core/health-probe';
-import type { Secret } from '@devstack-core/redaction';
+import { Secret } from '@devstack-core/redaction';
 import { readServiceSecret } from '@devstack-core/service-secrets';
 import type { VaultClient } from '@devstack-core/vault-client';
 import type { Stack } from './stack.ts';
@@ -73,7 +73,8 @@ function probeFor(stack: Stack, service: ServiceModel, credentials: Readonly<Rec
     host: port?.hostAddress ?? '127.0.0.1',
     port: port?.hostPort ?? 0,
     ports: Object.fromEntries(service.ports.map((one) => [one.name, one.hostPort])),
-    credentials,
+    // PgBouncer's own database is its console; a query has to go through it to the server.
+    credentials: service.protocol === 'pgbouncer' ? { ...credentials, database: new Secret('postgres') } : credentials,
     ...(service.protocol === 'redis-cluster' ? { natMap: redisNatMap(stack) } : {}),
   };
 }

@@ -49,5 +49,5 @@ export async function rotatePassword(stack: Stack, options: { readonly role: str
 
 async function rotateInVault(stack: Stack, role: string): Promise<RotationReport> {
   await using session = await operatorSession(stack);
-  return rotateServiceSecret({ client: session.client, role });
+  return await rotateServiceSecret({ client: session.client, role });
 }

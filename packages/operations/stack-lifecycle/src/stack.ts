@@ -82,7 +82,7 @@ export async function openStack(options: OpenStackOptions): Promise<Stack> {
   };
   const model = await loadComposeProject({ files, env });
   const envFile = await writeComposeEnv(project, env);
-  const compose = createCompose({ files, projectName: project.id, projectDirectory: options.root, env, envFile });
+  const compose = createCompose({ files, projectName: project.id, projectDirectory: join(options.root, 'infrastructure/compose'), env, envFile });
   const vaultAddress = `http://127.0.0.1:${String(hostPort(model, 'vault'))}`;
   return {
     project,

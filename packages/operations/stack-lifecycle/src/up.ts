@@ -141,14 +141,35 @@ async function formRedisCluster(stack: Stack, services: readonly ServiceModel[],
     const address = service.networks[0]?.address;
     return port === undefined || address === undefined ? [] : [{ name: service.name, host: port.hostAddress, port: port.hostPort, address }];
   });
-  const outcome = await ensureRedisCluster({
-    nodes,
-    username: secret['username']?.reveal() ?? 'default',
-    password: secret['password'] ?? new Secret(''),
-    signal,
-    onProgress: (text) => { onEvent({ type: 'progress', step: 'redis-cluster', text }); },
-  });
+  const outcome = await whenReachable(stack, members, onEvent, signal, () =>
+    ensureRedisCluster({
+      nodes,
+      username: secret['username']?.reveal() ?? 'default',
+      password: secret['password'] ?? new Secret(''),
+      signal,
+      onProgress: (text) => { onEvent({ type: 'progress', step: 'redis-cluster', text }); },
+    }),
+  );
   return { changed: outcome.changed, detail: `${String(outcome.nodes)} nodes${outcome.movedSlots > 0 ? `, ${String(outcome.movedSlots)} slots moved` : ''}`, value: undefined };
+}
+
+// A node that has only just been started refuses or drops connections for a moment.
+const redisDeadlineMs = 60_000;
+
+async function whenReachable<T>(stack: Stack, members: readonly ServiceModel[], onEvent: OnEvent, signal: AbortSignal | undefined, work: () => Promise<T>): Promise<T> {
+  const started = performance.now();
+  for (;;) {
+    try {
+      return await work();
+    } catch (error) {
+      const elapsedMs = performance.now() - started;
+      if (!isDevstackError(error) || !error.code.startsWith('CONNECTION_') || elapsedMs > redisDeadlineMs) throw error;
+      const failed = await firstFailure(stack, members);
+      if (failed !== undefined) throw failed;
+      onEvent({ type: 'waiting', step: 'redis-cluster', for: members.map((member) => member.name), elapsedMs, deadlineMs: redisDeadlineMs });
+      await delay(100);
+    }
+  }
 }
 
 async function waitUntilHealthy(
