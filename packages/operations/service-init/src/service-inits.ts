@@ -10,6 +10,7 @@ export const serviceInits: Readonly<Record<string, ServiceInit>> = {
   mysql: lazyServiceInit('mysql', async () => (await import('./mysql.ts')).mysqlInit),
   rabbitmq: lazyServiceInit('rabbitmq', async () => (await import('./rabbitmq.ts')).rabbitmqInit),
   mongodb: lazyServiceInit('mongodb', async () => (await import('./mongodb.ts')).mongodbInit),
+  forgejo: lazyServiceInit('forgejo', async () => (await import('./forgejo.ts')).forgejoInit),
 };
 
 /** The engine of that name. Throws `ENGINE_UNKNOWN` naming those that exist. */

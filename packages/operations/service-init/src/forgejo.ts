@@ -1,0 +1,92 @@
+import { createHash } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { renderAppIni, writeCredentialFiles, type AppIniSections } from '@devstack-core/credential-files';
+import { DevstackError } from '@devstack-core/errors';
+import { secret, type Secret } from '@devstack-core/redaction';
+import { checkDataDirectory } from './data-directory.ts';
+import { MarkedDatabase, postgresOf } from './database-marker.ts';
+import { ServiceInitErrorCode } from './errors.ts';
+import { findProgram } from './find-program.ts';
+import { nameField, secretField } from './secret-fields.ts';
+import type { PreparedService, ServiceInit, ServiceInitContext } from './service-init.ts';
+
+/**
+ * Forgejo, or Gitea in its place: the same settings and the same API. Tables and administrator are made before the server opens
+ * its ports, at the first start and when a secret has changed; every other start makes one query and becomes the server.
+ */
+export const forgejoInit: ServiceInit = {
+  engine: 'forgejo',
+  async prepare(context): Promise<PreparedService> {
+    await checkDataDirectory(context.dataDirectory);
+    const server = await findProgram(context, context.settings['DEVSTACK_FORGEJO_PROGRAM'] ?? 'gitea');
+    const config = join(context.credentialsDirectory, 'app.ini');
+    await writeConfig(context, 'app.ini', {});
+
+    await using database = await MarkedDatabase.open(context);
+    if (!(await database.isApplied(context.versions))) {
+      context.progress((await database.read()) === undefined ? 'first start: creating the tables and the administrator' : 'applying changed credentials');
+      const { applyForgejoAdmin } = await import('./forgejo-admin.ts');
+      // The same server, for nobody but this container.
+      const loopback = await writeConfig(context, 'setup.ini', { server: { HTTP_ADDR: '127.0.0.1', START_SSH_SERVER: false } });
+      await applyForgejoAdmin({ context, server, config: loopback });
+      await database.write(context.versions, [nameField(context, 'username')]);
+    }
+    return {
+      argv: [server, 'web', '--config', config, '--work-path', context.dataDirectory, ...context.arguments],
+      env: { GITEA_WORK_DIR: context.dataDirectory },
+    };
+  },
+};
+
+// The file of the configuration folder, then what is ours: of a key that stands twice, the last one counts.
+async function writeConfig(context: ServiceInitContext, name: string, added: AppIniSections): Promise<string> {
+  const path = join(context.configDirectory, 'app.ini');
+  const common = await readFile(path, 'utf8').catch(() => {
+    throw new DevstackError({
+      code: ServiceInitErrorCode.settingInvalid,
+      message: `The configuration ${path} cannot be read.`,
+      hint: 'The compose file mounts configs/forgejo there.',
+    });
+  });
+  const own = renderAppIni({ ...secretSections(context), ...Object.fromEntries(Object.entries(added).map(([section, keys]) => [section, { ...secretSections(context)[section], ...keys }])) });
+  await writeCredentialFiles({ directory: context.credentialsDirectory, files: [{ name, content: secret(`${common}\n${own.reveal()}`) }] });
+  return join(context.credentialsDirectory, name);
+}
+
+function secretSections(context: ServiceInitContext): AppIniSections {
+  const { host, port } = postgresOf(context);
+  const httpPort = portSetting(context, 'DEVSTACK_FORGEJO_PORT', '3000');
+  return {
+    server: {
+      DOMAIN: 'localhost',
+      ROOT_URL: `http://localhost:${httpPort}/`,
+      LOCAL_ROOT_URL: 'http://127.0.0.1:3000/',
+      SSH_DOMAIN: 'localhost',
+      SSH_PORT: portSetting(context, 'DEVSTACK_FORGEJO_SSH_PORT', '2222'),
+      LFS_JWT_SECRET: derived(context, 'lfs'),
+    },
+    database: {
+      HOST: `${host}:${String(port)}`,
+      NAME: nameField(context, 'postgres_database'),
+      USER: nameField(context, 'postgres_username'),
+      PASSWD: secretField(context, 'postgres_password'),
+    },
+    security: {
+      SECRET_KEY: secretField(context, 'secret_key'),
+      INTERNAL_TOKEN: secretField(context, 'internal_token'),
+    },
+    oauth2: { JWT_SECRET: derived(context, 'oauth2') },
+  };
+}
+
+// These must be exactly 32 bytes in base64url; anything else is replaced by a random one that no other start would know.
+function derived(context: ServiceInitContext, purpose: string): Secret {
+  return secret(createHash('sha256').update(`${purpose}:${secretField(context, 'jwt_secret').reveal()}`).digest('base64url'));
+}
+
+function portSetting(context: ServiceInitContext, name: string, otherwise: string): string {
+  const value = context.settings[name] ?? otherwise;
+  if (/^\d{1,5}$/.test(value)) return value;
+  throw new DevstackError({ code: ServiceInitErrorCode.settingInvalid, message: `${name} is "${value}".`, hint: 'Write a port number.' });
+}
