@@ -108,10 +108,13 @@ async function single(
 }
 
 function firstStartFailed(program: string, exitCode: number | undefined, stderr: string): DevstackError {
-  const lines = stderr.trim().split('\n').slice(-3).join(' ');
+  const lines = stderr.split('\n').filter((line) => line.trim() !== '');
+  // initdb tells the cause first and its clean-up last.
+  const causes = lines.filter((line) => /FATAL|PANIC|ERROR|error:/.test(line));
+  const said = (causes.length > 0 ? causes : lines).slice(-3).join(' ');
   return new DevstackError({
     code: ServiceInitErrorCode.firstStartFailed,
-    message: `${program} failed with exit code ${String(exitCode)}: ${lines}`,
+    message: `${program} failed with exit code ${String(exitCode)}: ${said}`,
     hint: 'Look at the free disk space ("docker system df"). The next start begins anew.',
     details: { program, exitCode: exitCode ?? null },
   });
