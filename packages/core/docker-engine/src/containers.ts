@@ -179,21 +179,31 @@ export interface RemoveContainerOptions {
   readonly volumes?: boolean;
 }
 
-/** Removes a container; one that is gone already, or being removed, is fine. */
+/** Removes a container and resolves when it is gone; one that is gone already, or is being removed by somebody else, is fine. */
 export async function removeContainer(
   connection: Connection,
   id: string,
   options: RemoveContainerOptions,
 ): Promise<void> {
   await connection.ask('container', id, async () => {
+    const container = connection.docker.getContainer(id);
     try {
-      await connection.docker.getContainer(id).remove({ force: options.force ?? false, v: options.volumes ?? false });
+      await container.remove({ force: options.force ?? false, v: options.volumes ?? false });
     } catch (error) {
-      const status = statusCode(error);
-      const isGoing = status === 409 && (error instanceof Error ? error.message : '').includes('already in progress');
-      if (status !== 404 && !isGoing) throw error;
+      if (statusCode(error) === 404) return;
+      const isGoing = statusCode(error) === 409 && String(error).includes('already in progress');
+      if (!isGoing) throw error;
+      await unlessGone(container.wait({ condition: 'removed' }));
     }
   });
+}
+
+async function unlessGone(call: Promise<unknown>): Promise<void> {
+  try {
+    await call;
+  } catch (error) {
+    if (statusCode(error) !== 404) throw error;
+  }
 }
 
 // 304: it is in that state already.
@@ -229,7 +239,7 @@ function toSummary(row: Dockerode.ContainerInfo): ContainerSummary {
       ...((port.PublicPort as number | undefined) === undefined ? {} : { hostPort: port.PublicPort }),
       ...((port.IP as string | undefined) === undefined ? {} : { hostAddress: port.IP }),
     })),
-    networks: mapNetworks(row.NetworkSettings?.Networks),
+    networks: mapNetworks(row.NetworkSettings.Networks),
   };
 }
 

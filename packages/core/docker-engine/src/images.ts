@@ -33,8 +33,8 @@ export async function inspectImage(connection: Connection, ref: string): Promise
       const config = raw.Config as typeof raw.Config | null;
       return {
         id: raw.Id,
-        tags: raw.RepoTags ?? [],
-        digests: raw.RepoDigests ?? [],
+        tags: listed(raw.RepoTags),
+        digests: listed(raw.RepoDigests),
         labels: definite(config?.Labels),
         sizeBytes: raw.Size,
         createdAt: raw.Created,
@@ -61,8 +61,8 @@ export async function listImages(
   const rows = await connection.ask('engine', 'images', () => connection.docker.listImages({ filters }));
   return rows.map((row) => ({
     id: row.Id,
-    tags: ((row.RepoTags as string[] | null) ?? []).filter((tag) => tag !== '<none>:<none>'),
-    digests: ((row.RepoDigests as string[] | null) ?? []).filter((digest) => digest !== '<none>@<none>'),
+    tags: listed(row.RepoTags).filter((tag) => tag !== '<none>:<none>'),
+    digests: listed(row.RepoDigests).filter((digest) => digest !== '<none>@<none>'),
     labels: definite(row.Labels),
     sizeBytes: row.Size,
     createdAt: new Date(row.Created * 1000).toISOString(),
@@ -171,6 +171,11 @@ function toHistory(row: RawHistory): ImageHistoryEntry {
     sizeBytes: row.Size,
     comment: row.Comment,
   };
+}
+
+// The engine writes null for an empty list.
+function listed(list: readonly string[] | null | undefined): readonly string[] {
+  return list ?? [];
 }
 
 function words(value: string | readonly string[] | null | undefined): readonly string[] {
