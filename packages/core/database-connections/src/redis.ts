@@ -124,7 +124,8 @@ const classify: Classify = ({ name, message, code }) => {
     const serverCode = /^[A-Z]+\b/.exec(message)?.[0] ?? 'ERR';
     return { kind: refusal.test(message) ? 'authenticationFailed' : 'database', serverCode, text: message };
   }
-  if (name === 'ParserError' || /Protocol error|unexpected reply/i.test(message)) return { kind: 'protocolMismatch' };
+  if (name === 'ParserError' || /Protocol error|unexpected reply|RESP type/i.test(message))
+    return { kind: 'protocolMismatch' };
   if (code !== undefined) return undefined;
   if (message === 'connect ETIMEDOUT' || /timed out|timeout/i.test(message)) return { kind: 'timedOut' };
   if (/Connection is closed|None of startup nodes|max retries|Cluster isn't ready|isn't writeable/i.test(message))

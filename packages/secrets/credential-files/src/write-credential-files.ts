@@ -90,8 +90,8 @@ async function writeOne({
   const temporary = `${path}.${randomBytes(6).toString('hex')}`;
   const mode = file.mode ?? 0o600;
   assertWanted();
-  left.add(temporary);
   const handle = await open(temporary, 'wx', mode);
+  left.add(temporary);
   try {
     // The umask may have taken bits from the mode that was asked for.
     await handle.chmod(mode);
@@ -100,8 +100,6 @@ async function writeOne({
     await handle.sync();
   } finally {
     await handle.close();
-    // An abort may have come before the file was there.
-    if (!left.has(temporary)) rmSync(temporary, { force: true });
   }
   assertWanted();
   await rename(temporary, path);
