@@ -72,7 +72,11 @@ export async function refreshClients(options: {
   );
 }
 
-function completed(definition: SecretDefinition, existing: Fields | undefined, random: RandomBytes): Fields | undefined {
+function completed(
+  definition: SecretDefinition,
+  existing: Fields | undefined,
+  random: RandomBytes,
+): Fields | undefined {
   const missing = definition.fields.filter((field) => existing?.[field.name] === undefined);
   if (existing !== undefined && missing.length === 0) return undefined;
   return { ...existing, ...Object.fromEntries(missing.map((field) => [field.name, generateValue(field, random)])) };
@@ -118,7 +122,9 @@ function roleOf(entry: Secret): string {
 }
 
 function asSecrets(entries: ReadonlyMap<string, Secret | string>): Record<string, Secret> {
-  return Object.fromEntries([...entries].map(([name, value]) => [name, typeof value === 'string' ? secret(value) : value]));
+  return Object.fromEntries(
+    [...entries].map(([name, value]) => [name, typeof value === 'string' ? secret(value) : value]),
+  );
 }
 
 function report(outcomes: readonly (readonly [path: string, outcome: Outcome])[]): ServiceSecretsReport {

@@ -1,4 +1,9 @@
-export { serviceSecretDefinitions, type ClientDefinition, type FieldDefinition, type SecretDefinition } from './definitions.ts';
+export {
+  serviceSecretDefinitions,
+  type ClientDefinition,
+  type FieldDefinition,
+  type SecretDefinition,
+} from './definitions.ts';
 export type { Engine, Grants } from './definitions.ts';
 export { generateValue, type RandomBytes } from './generate.ts';
 export { ensureServiceSecrets, type EnsureServiceSecretsOptions, type ServiceSecretsReport } from './ensure.ts';

@@ -28,7 +28,10 @@ export async function readServiceSecret(
 }
 
 /** Who may log in to a server, without the verifiers; entries that cannot be read are left out. */
-export async function readClients(client: Pick<VaultClient, 'kvRead'>, server: string): Promise<readonly ClientEntry[]> {
+export async function readClients(
+  client: Pick<VaultClient, 'kvRead'>,
+  server: string,
+): Promise<readonly ClientEntry[]> {
   const found = (await client.kvRead(clientsPath(server)))?.data ?? {};
   return Object.entries(found).flatMap(([username, value]) => {
     const entry = parsed(value);

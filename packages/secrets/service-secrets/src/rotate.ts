@@ -96,5 +96,8 @@ async function secretsOfClients(
     .filter((definition) => definition.clients.some((user) => servers.includes(user.server)))
     .map((definition) => definition.role);
   const read = await Promise.all(roles.map(async (role) => [role, await readServiceSecret(client, role)] as const));
-  return new Map([...known, ...read.flatMap(([role, fields]) => (fields === undefined ? [] : [[role, fields] as const]))]);
+  return new Map([
+    ...known,
+    ...read.flatMap(([role, fields]) => (fields === undefined ? [] : [[role, fields] as const])),
+  ]);
 }

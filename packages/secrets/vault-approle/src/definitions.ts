@@ -55,7 +55,9 @@ export function secretIdTtlOf(role: RoleDefinition | undefined, fallback: number
 
 /** In CIDR form, sorted: how two lists of addresses are compared. Vault drops the `/32` in some answers. */
 export function normalizedCidrs(addresses: readonly string[]): string[] {
-  return addresses.map((address) => (address.includes('/') ? address : `${address}/${address.includes(':') ? '128' : '32'}`)).sort();
+  return addresses
+    .map((address) => (address.includes('/') ? address : `${address}/${address.includes(':') ? '128' : '32'}`))
+    .sort();
 }
 
 export function sameCidrs(left: readonly string[], right: readonly string[]): boolean {

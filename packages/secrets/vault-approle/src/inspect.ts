@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import type { MountInfo, RoleSettings, SecretIdInfo, VaultClient } from '@devstack-core/vault-client';
+import { readAppRoleMount, type AppRoleMount } from './approle-mount.ts';
 import { defaultConcurrency, type BootstrapOptions } from './definitions.ts';
 import { mapLimited } from './each.ts';
 import { readLoginFiles, type LoginFiles } from './login-files.ts';
@@ -23,7 +24,7 @@ export interface ConsumerState {
 /** Vault and the files as they are. */
 export interface BootstrapState {
   readonly kv: MountInfo | undefined;
-  readonly approle: MountInfo | undefined;
+  readonly approle: AppRoleMount | undefined;
   readonly audit: Readonly<Record<string, MountInfo>>;
   readonly roles: ReadonlyMap<string, RoleState>;
   readonly consumers: ReadonlyMap<string, ConsumerState>;
@@ -38,16 +39,16 @@ export interface BootstrapState {
 export async function inspect(options: BootstrapOptions): Promise<BootstrapState> {
   const { client, directory, concurrency = defaultConcurrency } = options;
   const files = new Map<string, LoginFiles>();
-  const [mounts, auth, audit, policies] = await Promise.all([
+  const [mounts, approle, audit, policies] = await Promise.all([
     client.listMounts(),
-    client.listAuth(),
+    readAppRoleMount(client),
     options.auditPath === undefined ? {} : client.listAudit(),
     client.listPolicies(),
     Promise.all(
       options.consumers.map(async ({ service }) => files.set(service, await readLoginFiles(join(directory, service)))),
     ),
   ]);
-  const existing = auth['approle'] === undefined ? [] : await client.listRoles();
+  const existing = approle === undefined ? [] : await client.listRoles();
 
   const roles = new Map<string, RoleState>();
   const consumers = new Map<string, ConsumerState>();
@@ -68,18 +69,25 @@ export async function inspect(options: BootstrapOptions): Promise<BootstrapState
     ask(async () => { learn({ accessors: await client.listSecretIdAccessors(role) }); }); // prettier-ignore
   }
   for (const { service, role } of options.consumers) {
-    const found = files.get(service) ?? { roleId: { state: 'missing' }, secretId: { state: 'missing' }, issued: { superseded: [] } };
+    const found = files.get(service) ?? {
+      roleId: { state: 'missing' },
+      secretId: { state: 'missing' },
+      issued: { superseded: [] },
+    };
     consumers.set(service, { files: found, secretId: undefined });
     const { secretId } = found;
     if (secretId.state !== 'there' || !existing.includes(role)) continue;
     ask(async () => {
-      consumers.set(service, { files: found, secretId: await client.lookupSecretId({ role, secretId: secretId.value }) });
+      consumers.set(service, {
+        files: found,
+        secretId: await client.lookupSecretId({ role, secretId: secretId.value }),
+      });
     });
   }
   await mapLimited(questions, concurrency, (question) => question());
   return {
     kv: mounts['secret'],
-    approle: auth['approle'],
+    approle,
     audit,
     roles,
     consumers,

@@ -33,7 +33,9 @@ export async function replaceSecretId(options: {
   const { client, consumer, current, now, onMoment } = options;
   const directory = join(options.directory, consumer.service);
   const superseded =
-    current === undefined ? options.superseded : [...options.superseded, { accessor: current.accessor, at: now.toISOString() }];
+    current === undefined
+      ? options.superseded
+      : [...options.superseded, { accessor: current.accessor, at: now.toISOString() }];
   if (current !== undefined) {
     await writeRecord(directory, { superseded });
     onMoment?.('superseded');
@@ -56,9 +58,6 @@ export async function replaceSecretId(options: {
 }
 
 /** Those superseded entries that Vault still knows. */
-export function stillAlive(
-  record: IssuedRecord,
-  strays: ReadonlyMap<string, unknown>,
-): IssuedRecord['superseded'] {
+export function stillAlive(record: IssuedRecord, strays: ReadonlyMap<string, unknown>): IssuedRecord['superseded'] {
   return record.superseded.filter((entry) => strays.has(entry.accessor));
 }

@@ -76,7 +76,8 @@ export async function writeRecord(directory: string, record: IssuedRecord): Prom
 /** Removes the files of a login; the folder stays where it holds anything else. */
 export async function removeLoginFiles(directory: string): Promise<boolean> {
   const { roleId, secretId } = await readLoginFiles(directory);
-  for (const name of ['secret-id', 'role-id', recordName]) await removeDurable(join(directory, name)).catch(ignoreMissing);
+  for (const name of ['secret-id', 'role-id', recordName])
+    await removeDurable(join(directory, name)).catch(ignoreMissing);
   return roleId.state !== 'missing' || secretId.state !== 'missing';
 }
 
@@ -101,7 +102,8 @@ async function found(path: string): Promise<FoundFile> {
     const text = (await readPrivateFile(path)).reveal().trim();
     return text === '' ? { state: 'empty' } : { state: 'there', value: new Secret(text) };
   } catch (error) {
-    if (isDevstackError(error, 'FILE_MISSING') || isDevstackError(error, 'NOT_A_DIRECTORY')) return { state: 'missing' };
+    if (isDevstackError(error, 'FILE_MISSING') || isDevstackError(error, 'NOT_A_DIRECTORY'))
+      return { state: 'missing' };
     return { state: isDevstackError(error, 'FILE_TOO_OPEN') ? 'too-open' : 'unreadable' };
   }
 }

@@ -19,7 +19,12 @@ const supersededGraceMs = 60 * 60 * 1000;
 export type BootstrapStep =
   | { readonly kind: 'kv' | 'approle' | 'approle-tune' | 'audit'; readonly subject: string; readonly why: string }
   | { readonly kind: 'policy' | 'role'; readonly subject: string; readonly why: string; readonly role: RoleDefinition }
-  | { readonly kind: 'role-id' | 'secret-id'; readonly subject: string; readonly why: string; readonly consumer: Consumer }
+  | {
+      readonly kind: 'role-id' | 'secret-id';
+      readonly subject: string;
+      readonly why: string;
+      readonly consumer: Consumer;
+    }
   | { readonly kind: 'record'; readonly subject: string; readonly why: string; readonly consumer: Consumer }
   | {
       readonly kind: 'prune';
@@ -30,14 +35,13 @@ export type BootstrapStep =
       readonly consumer?: Consumer;
     };
 
-/** The order of the phases: what is named later needs what is named earlier. */
-export const phases: readonly (readonly BootstrapStep['kind'][])[] = [
-  ['kv', 'approle', 'audit'],
-  ['approle-tune', 'policy'],
-  ['role'],
-  ['role-id'],
-  ['secret-id'],
-  ['record', 'prune'],
+/**
+ * What runs beside what: the tracks at once, the phases of a track after each other, the steps of a phase at once. The audit device comes before all. A later phase needs what
+ * an earlier one of its track makes. A new KV mount takes Vault a while, which nothing else has to wait for.
+ */
+export const tracks: readonly (readonly (readonly BootstrapStep['kind'][])[])[] = [
+  [['kv', 'policy']],
+  [['approle', 'approle-tune'], ['role'], ['role-id', 'secret-id'], ['record', 'prune']],
 ];
 
 /** How a step is named in reports and events: `policy postgres`. */
@@ -103,9 +107,14 @@ function mountSteps(
   if (state.approle === undefined) steps.push({ kind: 'approle', subject: 'approle', why: 'AppRole is not enabled' });
   else if (state.approle.maxLeaseTtlS < longestTtlS(options)) {
     steps.push({ kind: 'approle-tune', subject: 'approle', why: 'it would cut the lifetime of secret_ids' });
+  } else if (state.approle.locksOut) {
+    steps.push({ kind: 'approle-tune', subject: 'approle', why: 'it would lock a role out after failed logins' });
   }
   const { auditPath } = options;
-  if (auditPath !== undefined && !Object.values(state.audit).some((device) => device.options['file_path'] === auditPath)) {
+  if (
+    auditPath !== undefined &&
+    !Object.values(state.audit).some((device) => device.options['file_path'] === auditPath)
+  ) {
     steps.push({ kind: 'audit', subject: auditPath, why: 'no audit device writes there' });
   }
   return steps;
@@ -119,7 +128,12 @@ function roleSteps(
   const found = state.roles.get(role.role);
   const steps: BootstrapStep[] = [];
   if (options.force === true || found?.policy !== role.policy) {
-    steps.push({ kind: 'policy', subject: role.role, role, why: found?.policy === undefined ? 'there is none' : 'its text differs' });
+    steps.push({
+      kind: 'policy',
+      subject: role.role,
+      role,
+      why: found?.policy === undefined ? 'there is none' : 'its text differs',
+    });
   }
   const differs = differences(settingsOf(role, options.secretIdTtlS), found?.settings);
   if (options.force === true || differs.length > 0) {
@@ -153,7 +167,10 @@ function consumerSteps(
   if (serverRoleId === undefined || file?.state !== 'there' || file.value.reveal() !== serverRoleId) {
     steps.push({ kind: 'role-id', subject, consumer, why: fileProblem(file?.state) ?? 'it is not that of this Vault' });
   }
-  const ttlS = secretIdTtlOf(options.roles.find(({ role }) => role === consumer.role), options.secretIdTtlS);
+  const ttlS = secretIdTtlOf(
+    options.roles.find(({ role }) => role === consumer.role),
+    options.secretIdTtlS,
+  );
   const reason = options.force === true ? 'it was asked for' : replacementReason(consumer, found, ttlS, now);
   if (reason !== undefined) steps.push({ kind: 'secret-id', subject, consumer, why: reason });
   else if (found !== undefined && found.files.issued.accessor !== found.secretId?.accessor) {
@@ -201,12 +218,27 @@ function pruneSteps(
     // Somebody else's: shown by the status, not touched.
     if (info.metadata['issuer'] !== issuer) return [];
     const service = info.metadata['service'] ?? '';
-    const consumer = options.consumers.find((candidate) => candidate.service === service && candidate.role === info.role);
+    const consumer = options.consumers.find(
+      (candidate) => candidate.service === service && candidate.role === info.role,
+    );
     const superseded = consumer === undefined ? undefined : supersededAt(state.consumers.get(service), accessor);
     if (superseded !== undefined && now.getTime() - Date.parse(superseded) < supersededGraceMs) return [];
     const why =
-      superseded !== undefined ? 'its replacement is delivered' : consumer === undefined ? 'no service of that name is left' : 'no file holds it';
-    return [{ kind: 'prune' as const, subject: `${service} ${accessor}`, why, role: info.role, accessor, ...(consumer === undefined ? {} : { consumer }) }];
+      superseded !== undefined
+        ? 'its replacement is delivered'
+        : consumer === undefined
+          ? 'no service of that name is left'
+          : 'no file holds it';
+    return [
+      {
+        kind: 'prune' as const,
+        subject: `${service} ${accessor}`,
+        why,
+        role: info.role,
+        accessor,
+        ...(consumer === undefined ? {} : { consumer }),
+      },
+    ];
   });
 }
 

@@ -15,7 +15,9 @@ export interface RollbackReport {
  * without any permission, as their policies are gone. Repeatable.
  */
 export async function rollbackBootstrap(
-  options: Pick<BootstrapOptions, 'client' | 'roles' | 'consumers' | 'directory' | 'concurrency'> & { readonly removeSecrets?: boolean },
+  options: Pick<BootstrapOptions, 'client' | 'roles' | 'consumers' | 'directory' | 'concurrency'> & {
+    readonly removeSecrets?: boolean;
+  },
 ): Promise<RollbackReport> {
   const { client, roles, consumers, directory, concurrency = defaultConcurrency } = options;
   const removed: string[] = [];

@@ -105,7 +105,10 @@ class Session implements VaultSession {
     try {
       const type = await this.#renewOrLogin();
       // Ended while it asked: the new token goes the way of the old one.
-      if (this.#ended) return void (type === 'logged-in' ? await endToken(this.#client) : undefined);
+      if (this.#ended) {
+        if (type === 'logged-in') await endToken(this.#client);
+        return;
+      }
       options.onEvent?.({ type, leaseDurationS: this.#issued.leaseDurationS });
       this.#schedule(this.#dueInMs(), options, 0);
     } catch (error) {
@@ -118,8 +121,9 @@ class Session implements VaultSession {
   async #renewOrLogin(): Promise<'renewed' | 'logged-in'> {
     const full = this.#issued.leaseDurationS;
     const renewed = await this.#client.renewSelf().catch((error: unknown) => {
-      // The token is gone (expired, revoked, Vault restored): only a login helps.
-      if (isDevstackError(error, 'VAULT_PERMISSION_DENIED')) return undefined;
+      // The token is gone (expired, revoked, Vault restored): only a login helps. While it is just going, Vault has other words for it.
+      if (isDevstackError(error, 'VAULT_PERMISSION_DENIED') || isDevstackError(error, 'VAULT_REQUEST_FAILED'))
+        return undefined;
       throw error;
     });
     // A renewal that gives less than half has reached the maximum lifetime of the token.
@@ -151,20 +155,30 @@ async function login(options: LoginOptions): Promise<IssuedToken> {
   } catch (error) {
     if (!isDevstackError(error, 'VAULT_BAD_CREDENTIALS')) throw error;
     const again = await loginFiles(options.directory);
-    if (again.secretId.reveal() === files.secretId.reveal() && again.roleId.reveal() === files.roleId.reveal()) throw error;
+    if (again.secretId.reveal() === files.secretId.reveal() && again.roleId.reveal() === files.roleId.reveal())
+      throw error;
     return options.client.loginAppRole(again);
   }
 }
 
 async function loginFiles(directory: string): Promise<{ readonly roleId: Secret; readonly secretId: Secret }> {
-  const [roleId, secretId] = await Promise.all([readWord(join(directory, 'role-id')), readWord(join(directory, 'secret-id'))]);
+  const [roleId, secretId] = await Promise.all([
+    readWord(join(directory, 'role-id')),
+    readWord(join(directory, 'secret-id')),
+  ]);
   return { roleId, secretId };
 }
 
 async function adopt(options: LoginOptions): Promise<IssuedToken> {
   const token = await readWord(join(options.directory, 'token'));
   const info = await options.client.withToken(token).lookupSelf();
-  return { token, accessor: info.accessor, policies: info.policies, leaseDurationS: info.ttlS, renewable: info.renewable };
+  return {
+    token,
+    accessor: info.accessor,
+    policies: info.policies,
+    leaseDurationS: info.ttlS,
+    renewable: info.renewable,
+  };
 }
 
 async function endToken(client: VaultClient): Promise<void> {

@@ -7,7 +7,9 @@ import { sameBytes, usablePassword } from './password.ts';
  * Unsalted, so a password that a person chose can be looked up from it; a generated one cannot. Throws `PASSWORD_UNUSABLE`.
  */
 export function mysqlNativeHash(password: Secret | string): string {
-  return `*${sha1(sha1(usablePassword(password).toWellFormed())).toString('hex').toUpperCase()}`;
+  return `*${sha1(sha1(usablePassword(password).toWellFormed()))
+    .toString('hex')
+    .toUpperCase()}`;
 }
 
 /** Whether the hash is that of this password. */

@@ -9,7 +9,8 @@ export function usablePassword(password: Secret | string): string {
   if (text === '' || text.includes('\0')) {
     throw new DevstackError({
       code: ServiceSecretsErrorCode.passwordUnusable,
-      message: text === '' ? 'The password is empty.' : 'The password holds a NUL character, which no server can store.',
+      message:
+        text === '' ? 'The password is empty.' : 'The password holds a NUL character, which no server can store.',
       hint: 'Choose another one, or rotate it.',
     });
   }

@@ -1,4 +1,12 @@
-import { holds, leftToRight, mappedToNothing, nonAsciiSpaces, prohibited, rightToLeft, unassigned } from './stringprep-tables.ts';
+import {
+  holds,
+  leftToRight,
+  mappedToNothing,
+  nonAsciiSpaces,
+  prohibited,
+  rightToLeft,
+  unassigned,
+} from './stringprep-tables.ts';
 
 /**
  * SASLprep (RFC 4013) as PostgreSQL does it: undefined for a password that it refuses, which PostgreSQL and its clients then use as it is.
@@ -9,7 +17,7 @@ export function saslprep(password: string): string | undefined {
   // A lone surrogate becomes U+FFFD on its way to any server.
   const text = password.toWellFormed();
   if (isAscii(text)) return text;
-  const mapped = [...text].flatMap((character) => {
+  const mapped = Array.from(text).flatMap((character) => {
     const codePoint = codePointOf(character);
     if (holds(nonAsciiSpaces, codePoint)) return [' '];
     return holds(mappedToNothing, codePoint) ? [] : [character];

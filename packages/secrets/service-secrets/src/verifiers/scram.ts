@@ -30,7 +30,9 @@ export async function scramSha256Verifier(password: Secret | string, options: Sc
 
 /** Whether the verifier is one of this password; false also for what is no such verifier. */
 export async function verifyScramSha256(password: Secret | string, verifier: string): Promise<boolean> {
-  const parts = /^SCRAM-SHA-256\$([1-9]\d{0,8}):([A-Za-z0-9+/]+=*)\$[A-Za-z0-9+/=]{44}:[A-Za-z0-9+/=]{44}$/.exec(verifier);
+  const parts = /^SCRAM-SHA-256\$([1-9]\d{0,8}):([A-Za-z0-9+/]+=*)\$[A-Za-z0-9+/=]{44}:[A-Za-z0-9+/=]{44}$/.exec(
+    verifier,
+  );
   if (parts === null) return false;
   const [, iterations = '', salt = ''] = parts;
   const expected = await scramSha256Verifier(password, {
