@@ -55,6 +55,7 @@ describe('the first initialisation', () => {
 });
 
 // Which step each kill hits is part of the expectation: the lines are the steps that were finished when it died.
+// Which step each kill hits is part of the expectation: the lines are the steps that were finished when it died.
 describe('numbers that Vault cannot share a key into', () => {
   it.each([
     [0, 0],
