@@ -49,6 +49,8 @@ export default defineConfig(
       '@typescript-eslint/dot-notation': 'off',
       // `async` without `await` turns a throw into a rejection, which is what a promise's reader expects.
       '@typescript-eslint/require-await': 'off',
+      // Terminal escapes are looked for on purpose.
+      'no-control-regex': 'off',
       // isolatedDeclarations wants the type of an export written down.
       '@typescript-eslint/no-inferrable-types': 'off',
       // A type parameter that appears once documents what a caller asserts about foreign data: query<Row>(), request<T>().
