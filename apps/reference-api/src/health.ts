@@ -6,7 +6,7 @@ import type { Metrics } from './http/metrics.ts';
 export interface Checked {
   readonly name: string;
   /** Throws where it does not serve. */
-  check(): Promise<void>;
+  check(): Promise<void> | void;
 }
 
 /** What `/health` says. */
@@ -41,31 +41,49 @@ export class Health {
 
   report(): Promise<HealthReport> {
     const now = performance.now();
-    if (this.#last === undefined || now - this.#last.at > (this.#options.maxAgeMs ?? 1000)) this.#last = { at: now, report: this.#ask() };
+    if (this.#last === undefined || now - this.#last.at > (this.#options.maxAgeMs ?? 1000))
+      this.#last = { at: now, report: this.#ask() };
     return this.#last.report;
   }
 
   async #ask(): Promise<HealthReport> {
     const answers = await Promise.all(this.#options.checked.map((checked) => this.#check(checked)));
-    for (const { name, reason, latencyMs } of answers) this.#options.metrics.backend(name, reason === undefined, latencyMs);
+    for (const { name, reason, latencyMs } of answers)
+      this.#options.metrics.backend(name, reason === undefined, latencyMs);
     return {
       status: answers.every(({ reason }) => reason === undefined) ? 'healthy' : 'unhealthy',
       uptime: Math.round((performance.now() - this.#startedAt) / 10) / 100,
       timestamp: new Date().toISOString(),
-      services: Object.fromEntries(answers.map(({ name, reason }) => [name, reason === undefined ? 'connected' : 'disconnected'])),
+      services: Object.fromEntries(
+        answers.map(({ name, reason }) => [name, reason === undefined ? 'connected' : 'disconnected']),
+      ),
       details: Object.fromEntries(answers.map(({ name, ...detail }) => [name, detail])),
     };
   }
 
-  async #check(checked: Checked): Promise<{ readonly name: string; readonly latencyMs: number; readonly reason?: string }> {
+  async #check(
+    checked: Checked,
+  ): Promise<{ readonly name: string; readonly latencyMs: number; readonly reason?: string }> {
     const startedAt = performance.now();
     const timeoutMs = this.#options.timeoutMs ?? 3000;
     const timer = new AbortController();
-    const late = delay(timeoutMs, `no answer within ${String(timeoutMs)} ms`, { signal: timer.signal, ref: false }).catch(() => undefined);
-    const reason = await Promise.race([checked.check().then(() => undefined, reasonOf), late]);
+    const late = delay(timeoutMs, `no answer within ${String(timeoutMs)} ms`, {
+      signal: timer.signal,
+      ref: false,
+    }).catch(() => undefined);
+    const reason = await Promise.race([ask(checked), late]);
     timer.abort();
     const latencyMs = Math.round((performance.now() - startedAt) * 100) / 100;
     return { name: checked.name, latencyMs, ...(reason === undefined ? {} : { reason }) };
+  }
+}
+
+async function ask(checked: Checked): Promise<string | undefined> {
+  try {
+    await checked.check();
+    return undefined;
+  } catch (error) {
+    return reasonOf(error);
   }
 }
 

@@ -29,7 +29,7 @@ export function createLogOutput(registry: SecretRegistry, level: LogLevel, targe
       serializers: {
         // No headers, and no query: both may hold what is nobody's business.
         req: ({ method, url }: { method: string; url: string }) => ({ method, path: url.split('?')[0] }),
-        res: ({ statusCode }) => (statusCode === undefined ? {} : { statusCode }),
+        res: ({ statusCode }) => ({ statusCode }),
         err: serializeError,
       },
     },

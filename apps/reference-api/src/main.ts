@@ -11,10 +11,15 @@ try {
   await stopped;
   process.exit(0);
 } catch (error) {
-  const { code, message, hint } = isDevstackError(error) ? error : { code: 'UNEXPECTED', message: String(error), hint: undefined };
-  process.stdout.write(`${JSON.stringify({ level: 'fatal', time: new Date().toISOString(), service: 'reference-api', code, msg: message, hint })}\n`, () => {
-    process.exit(exitCodeFor(error));
-  });
+  const { code, message, hint } = isDevstackError(error)
+    ? error
+    : { code: 'UNEXPECTED', message: String(error), hint: undefined };
+  process.stdout.write(
+    `${JSON.stringify({ level: 'fatal', time: new Date().toISOString(), service: 'reference-api', code, msg: message, hint })}\n`,
+    () => {
+      process.exit(exitCodeFor(error));
+    },
+  );
 }
 
 /** Resolves when the service is drained, after the first SIGTERM or SIGINT. The second one ends it at once. */

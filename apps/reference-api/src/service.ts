@@ -14,7 +14,7 @@ import {
 } from '@devstack-core/database-connections';
 import { SecretRegistry } from '@devstack-core/redaction';
 import { Backend } from './backends/backend.ts';
-import { Health } from './health.ts';
+import { Health, type Checked } from './health.ts';
 import { addRoutes, createServer } from './http/app.ts';
 import { createMetrics } from './http/metrics.ts';
 import { createLogOutput } from './logger.ts';
@@ -53,6 +53,13 @@ export async function startService({ settings, output, redisNatMap }: ServiceOpt
   const stopping = new AbortController();
   const vault = new VaultCredentials({ settings: settings.vault, registry, logger: app.log, signal: stopping.signal });
   const backends = createBackends(settings, vault, redisNatMap);
+  const all: readonly (Checked & AsyncDisposable)[] = [
+    backends.database,
+    backends.redis,
+    backends.mysql,
+    backends.mongodb,
+    backends.rabbitmq,
+  ];
   const metrics = createMetrics();
 
   const store = postgresNoteStore(backends.database);
@@ -61,17 +68,30 @@ export async function startService({ settings, output, redisNatMap }: ServiceOpt
   const record = eventRecorder({ revisions, counts, logger: app.log });
   backends.rabbitmq.onConnected((connection) => consumeNoteEvents(connection, record));
   const relay = new OutboxRelay({ store, rabbitmq: backends.rabbitmq, logger: app.log });
-  const notes = new NoteService({ store, cache: redisNoteCache(backends.redis), onEvent: () => { relay.wake(); }, logger: app.log });
-  const checkVault = async (): Promise<void> => {
+  const notes = new NoteService({
+    store,
+    cache: redisNoteCache(backends.redis),
+    onEvent: () => {
+      relay.wake();
+    },
+    logger: app.log,
+  });
+  const checkVault = (): void => {
     metrics.tokenExpiry((vault.expiresAt?.getTime() ?? 0) / 1000);
     vault.assertLoggedIn();
   };
-  const health = new Health({ checked: [...Object.values(backends), { name: 'vault', check: checkVault }], metrics });
+  const health = new Health({ checked: [...all, { name: 'vault', check: checkVault }], metrics });
 
   let isDraining = false;
-  await addRoutes(app, { notes: { notes, revisions, counts }, status: { health, metrics, isDraining: () => isDraining } });
+  await addRoutes(app, {
+    notes: { notes, revisions, counts },
+    status: { health, metrics, isDraining: () => isDraining },
+  });
   const url = await app.listen(settings.listen);
-  if (settings.vault.method === 'token') app.log.warn('VAULT_USE_ROOT_TOKEN is on: this service uses a token that was made from the root token, not its AppRole');
+  if (settings.vault.method === 'token')
+    app.log.warn(
+      'VAULT_USE_ROOT_TOKEN is on: this service uses a token that was made from the root token, not its AppRole',
+    );
   const loggedIn = vault.start().then(() => {
     relay.start();
   });
@@ -84,7 +104,7 @@ export async function startService({ settings, output, redisNatMap }: ServiceOpt
     await finishRequests(app, settings.drainTimeoutMs);
     relay[Symbol.dispose]();
     await within(relay.idle(), 2000);
-    await Promise.all(Object.values(backends).map((backend) => backend[Symbol.asyncDispose]()));
+    await Promise.all(all.map((backend) => backend[Symbol.asyncDispose]()));
     stopping.abort();
     await vault[Symbol.asyncDispose]();
     app.log.info('drained');
@@ -102,7 +122,11 @@ interface Backends {
   readonly rabbitmq: Backend<AmqpConnection>;
 }
 
-function createBackends(settings: Settings, credentials: CredentialSource, natMap: Readonly<Record<string, Address>> | undefined): Backends {
+function createBackends(
+  settings: Settings,
+  credentials: CredentialSource,
+  natMap: Readonly<Record<string, Address>> | undefined,
+): Backends {
   const limits = { connectTimeoutMs: 3000, commandTimeoutMs: 5000 };
   const [first, ...others] = settings.redis.nodes;
   return {
@@ -110,7 +134,8 @@ function createBackends(settings: Settings, credentials: CredentialSource, natMa
       name: 'database',
       credentials,
       connections: 4,
-      connect: ({ postgres }) => connectPostgres({ ...settings.postgres, ...postgres, ...limits, applicationName: 'reference-api' }),
+      connect: ({ postgres }) =>
+        connectPostgres({ ...settings.postgres, ...postgres, ...limits, applicationName: 'reference-api' }),
       prepare: prepareNoteStore,
       check: (connection) => connection.query('SELECT 1'),
     }),
@@ -118,7 +143,14 @@ function createBackends(settings: Settings, credentials: CredentialSource, natMa
       name: 'redis',
       credentials,
       connect: ({ redis }) =>
-        connectRedis({ ...first, ...redis, ...limits, cluster: settings.redis.cluster, nodes: others, ...(natMap === undefined ? {} : { natMap }) }),
+        connectRedis({
+          ...first,
+          ...redis,
+          ...limits,
+          cluster: settings.redis.cluster,
+          nodes: others,
+          ...(natMap === undefined ? {} : { natMap }),
+        }),
       check: (connection) => connection.command('SET', 'reference-api:health', 'ok', 'EX', 60),
     }),
     mysql: new Backend({

@@ -25,7 +25,6 @@ export class Backend<C extends Connection> implements AsyncDisposable {
   readonly #slots: Slot<C>[];
   #preparation: Promise<unknown> | undefined;
   #greet: ((connection: C) => Promise<unknown>) | undefined;
-  #isClosed = false;
 
   constructor(options: BackendOptions<C>) {
     this.name = options.name;
@@ -42,8 +41,11 @@ export class Backend<C extends Connection> implements AsyncDisposable {
    * Runs work on a connection. Work that may be repeated is run once more when the connection turns out to be lost, as all are after the server was
    * restarted. Throws `BACKEND_UNAVAILABLE` where there is no connection to be had.
    */
-  async use<T>(work: (connection: C) => Promise<T>, { repeatable = true }: { readonly repeatable?: boolean } = {}): Promise<T> {
-    const slot = this.#slots.reduce((least, other) => (other.pending < least.pending ? other : least));
+  async use<T>(
+    work: (connection: C) => Promise<T>,
+    { repeatable = true }: { readonly repeatable?: boolean } = {},
+  ): Promise<T> {
+    const slot = this.#leastBusySlot();
     slot.pending += 1;
     try {
       const isOld = slot.connection !== undefined;
@@ -66,8 +68,14 @@ export class Backend<C extends Connection> implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#isClosed = true;
-    await Promise.all(this.#slots.map(async (slot) => (await slot.connection?.catch(() => undefined))?.close()));
+    const connections = this.#slots.splice(0).map(({ connection }) => connection);
+    await Promise.all(connections.map(async (connection) => (await connection?.catch(() => undefined))?.close()));
+  }
+
+  #leastBusySlot(): Slot<C> {
+    const [first, ...others] = this.#slots;
+    if (first === undefined) throw unavailable(this.name, undefined);
+    return others.reduce((least, other) => (other.pending < least.pending ? other : least), first);
   }
 
   async #runOn<T>(slot: Slot<C>, work: (connection: C) => Promise<T>): Promise<T> {
@@ -87,7 +95,6 @@ export class Backend<C extends Connection> implements AsyncDisposable {
 
   async #connect(): Promise<C> {
     const { credentials, prepare } = this.#options;
-    if (this.#isClosed) throw unavailable(this.name, undefined);
     const connection = await this.#login(credentials);
     try {
       this.#preparation ??= prepare?.(connection);

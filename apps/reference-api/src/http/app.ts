@@ -4,7 +4,7 @@ import { fastify, type FastifyInstance } from 'fastify';
 import type { LogOutput } from '../logger.ts';
 import { measureRequests } from './metrics.ts';
 import { addNoteRoutes, type NoteRoutesOptions } from './note-routes.ts';
-import { answerWithProblems, malformedRequest, problemSchema } from './problem.ts';
+import { answerWithProblems, malformedRequest, problem, problemSchema, sendProblem } from './problem.ts';
 import { addStatusRoutes, type StatusRoutesOptions } from './status-routes.ts';
 
 /** What the HTTP side is made of. */
@@ -16,7 +16,7 @@ export interface AppOptions {
 
 /** Fastify before it has routes: what is built later (stores, health) may log through it. */
 export function createServer(log: LogOutput['options'] | undefined): FastifyInstance {
-  return fastify({
+  const app = fastify({
     logger: log ?? false,
     // Bigger than any note.
     bodyLimit: 128 * 1024,
@@ -24,17 +24,27 @@ export function createServer(log: LogOutput['options'] | undefined): FastifyInst
     return503OnClosing: false,
     forceCloseConnections: 'idle',
     // An id that a proxy gave is kept, where it is one.
-    genReqId: ({ headers: { 'x-request-id': given } }) => (typeof given === 'string' && /^[\w.-]{1,64}$/.test(given) ? given : randomUUID()),
+    genReqId: ({ headers: { 'x-request-id': given } }) =>
+      typeof given === 'string' && /^[\w.-]{1,64}$/.test(given) ? given : randomUUID(),
     ajv: { customOptions: { allErrors: true, removeAdditional: false, coerceTypes: true } },
+    // A path that cannot be decoded never gets to a handler.
+    frameworkErrors: (error, request, reply) => {
+      void sendProblem(request, reply, problem(error.statusCode ?? 400, 'The path of the request is not valid.'));
+    },
     clientErrorHandler(_error, socket) {
       if (socket.writable) socket.end(malformedRequest());
       else socket.destroy();
     },
   });
+  app.removeContentTypeParser('text/plain');
+  return app;
 }
 
 /** Adds everything that is served. */
-export async function addRoutes(app: FastifyInstance, { notes, status }: Omit<AppOptions, 'log'>): Promise<FastifyInstance> {
+export async function addRoutes(
+  app: FastifyInstance,
+  { notes, status }: Omit<AppOptions, 'log'>,
+): Promise<FastifyInstance> {
   answerWithProblems(app);
   measureRequests(app, status.metrics);
   app.addHook('onSend', async (request, reply) => {
@@ -48,14 +58,22 @@ export async function addRoutes(app: FastifyInstance, { notes, status }: Omit<Ap
   await app.register(swagger, {
     openapi: {
       openapi: '3.1.0',
-      info: { title: 'DevStack reference API', version: '1.0.0', description: 'Notes, kept by the services of the stack. Errors are RFC 9457 problems.' },
+      info: {
+        title: 'DevStack reference API',
+        version: '1.0.0',
+        description: 'Notes, kept by the services of the stack. Errors are RFC 9457 problems.',
+      },
     },
-    refResolver: { buildLocalReference: (schema, _baseUri, _fragment, index) => (typeof schema.$id === 'string' ? schema.$id : `schema-${String(index)}`) },
+    refResolver: {
+      buildLocalReference: (schema, _baseUri, _fragment, index) =>
+        typeof schema.$id === 'string' ? schema.$id : `schema-${String(index)}`,
+    },
   });
-  await app.register(async (routes) => {
+  await app.register((routes, _options, done) => {
     addStatusRoutes(routes, status);
     addNoteRoutes(routes, notes);
-    routes.get('/openapi.json', { logLevel: 'warn', schema: { hide: true } }, async () => app.swagger());
+    routes.get('/openapi.json', { logLevel: 'warn', schema: { hide: true } }, () => app.swagger());
+    done();
   });
   await app.ready();
   return app;

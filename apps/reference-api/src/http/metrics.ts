@@ -16,9 +16,23 @@ export function createMetrics(): Metrics {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
   const registers = [registry];
-  const up = new Gauge({ name: 'devstack_backend_up', help: 'Whether the last check of a backend succeeded', labelNames: ['backend'], registers });
-  const latency = new Gauge({ name: 'devstack_backend_check_seconds', help: 'How long the last check of a backend took', labelNames: ['backend'], registers });
-  const expiry = new Gauge({ name: 'devstack_vault_token_expiry_timestamp_seconds', help: 'When the Vault token of this service ends', registers });
+  const up = new Gauge({
+    name: 'devstack_backend_up',
+    help: 'Whether the last check of a backend succeeded',
+    labelNames: ['backend'],
+    registers,
+  });
+  const latency = new Gauge({
+    name: 'devstack_backend_check_seconds',
+    help: 'How long the last check of a backend took',
+    labelNames: ['backend'],
+    registers,
+  });
+  const expiry = new Gauge({
+    name: 'devstack_vault_token_expiry_timestamp_seconds',
+    help: 'When the Vault token of this service ends',
+    registers,
+  });
   const drain = new Gauge({ name: 'devstack_draining', help: 'Whether the service takes no new work', registers });
   drain.set(0);
   return {
@@ -39,7 +53,12 @@ export function createMetrics(): Metrics {
 /** Counts and times every request by method, route and status; the route is its pattern, so ids make no series of their own. */
 export function measureRequests(app: FastifyInstance, { registry }: Metrics): void {
   const labelNames = ['method', 'route', 'status'] as const;
-  const requests = new Counter({ name: 'http_requests_total', help: 'Requests answered', labelNames, registers: [registry] });
+  const requests = new Counter({
+    name: 'http_requests_total',
+    help: 'Requests answered',
+    labelNames,
+    registers: [registry],
+  });
   const duration = new Histogram({
     name: 'http_request_duration_seconds',
     help: 'How long an answer took',
@@ -48,7 +67,11 @@ export function measureRequests(app: FastifyInstance, { registry }: Metrics): vo
     registers: [registry],
   });
   app.addHook('onResponse', (request, reply, done) => {
-    const labels = { method: request.method, route: request.routeOptions.url ?? 'unknown', status: String(reply.statusCode) };
+    const labels = {
+      method: request.method,
+      route: request.routeOptions.url ?? 'unknown',
+      status: String(reply.statusCode),
+    };
     requests.inc(labels);
     duration.observe(labels, reply.elapsedTime / 1000);
     done();

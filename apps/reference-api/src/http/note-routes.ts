@@ -17,21 +17,49 @@ const id = { type: 'string', format: 'uuid' } as const;
 const params = { type: 'object', required: ['id'], properties: { id } } as const;
 // A NUL byte is no text to PostgreSQL.
 const text = (maxLength: number): object => ({ type: 'string', minLength: 1, maxLength, pattern: '^[^\\u0000]*$' });
-const content = { type: 'object', required: ['title', 'body'], additionalProperties: false, properties: { title: text(200), body: text(20_000) } };
+const content = {
+  type: 'object',
+  required: ['title', 'body'],
+  additionalProperties: false,
+  properties: { title: text(200), body: text(20_000) },
+};
 const note = {
   $id: 'Note',
   type: 'object',
   required: ['id', 'title', 'body', 'version', 'createdAt', 'updatedAt'],
-  properties: { id, title: { type: 'string' }, body: { type: 'string' }, version: { type: 'integer' }, createdAt: { type: 'string' }, updatedAt: { type: 'string' } },
+  properties: {
+    id,
+    title: { type: 'string' },
+    body: { type: 'string' },
+    version: { type: 'integer' },
+    createdAt: { type: 'string' },
+    updatedAt: { type: 'string' },
+  },
 } as const;
 const event = {
   type: 'object',
-  properties: { id, kind: { type: 'string' }, noteId: id, version: { type: 'integer' }, title: { type: 'string' }, body: { type: 'string' }, occurredAt: { type: 'string' } },
+  properties: {
+    id,
+    kind: { type: 'string' },
+    noteId: id,
+    version: { type: 'integer' },
+    title: { type: 'string' },
+    body: { type: 'string' },
+    occurredAt: { type: 'string' },
+  },
 };
 const count = { type: 'integer' };
-const aProblem = (description: string): object => ({ description, content: { 'application/problem+json': { schema: { $ref: 'Problem#' } } } });
+const aProblem = (description: string): object => ({
+  description,
+  content: { 'application/problem+json': { schema: { $ref: 'Problem#' } } },
+});
 const oneNote = (description: string): object => ({ description, ...{ $ref: 'Note#' } });
-const ifMatch = { type: 'object', properties: { 'if-match': { type: 'string', pattern: '^"[0-9]{1,9}"$', description: 'The ETag of the version that is meant.' } } };
+const ifMatch = {
+  type: 'object',
+  properties: {
+    'if-match': { type: 'string', pattern: '^"[0-9]{1,9}"$', description: 'The ETag of the version that is meant.' },
+  },
+};
 
 /** Notes: a row in PostgreSQL, cached in Redis, events through RabbitMQ into MongoDB (history) and MySQL (counts). */
 export function addNoteRoutes(app: FastifyInstance, { notes, revisions, counts }: NoteRoutesOptions): void {
@@ -40,7 +68,14 @@ export function addNoteRoutes(app: FastifyInstance, { notes, revisions, counts }
 
   app.post<{ Body: NoteContent }>(
     '/api/v1/notes',
-    { schema: { tags, summary: 'Write a note', body: content, response: { 201: oneNote('The note'), 400: aProblem('Not a note'), 503: aProblem('No database') } } },
+    {
+      schema: {
+        tags,
+        summary: 'Write a note',
+        body: content,
+        response: { 201: oneNote('The note'), 400: aProblem('Not a note'), 503: aProblem('No database') },
+      },
+    },
     async (request, reply) => {
       const created = await notes.create(request.body);
       return tagged(reply.code(201).header('location', `/api/v1/notes/${created.id}`), created);
@@ -56,10 +91,20 @@ export function addNoteRoutes(app: FastifyInstance, { notes, revisions, counts }
         querystring: {
           type: 'object',
           additionalProperties: false,
-          properties: { limit: { type: 'integer', minimum: 1, maximum: 100, default: 20 }, after: { type: 'string', maxLength: 200, description: '`next` of the page before' } },
+          properties: {
+            limit: { type: 'integer', minimum: 1, maximum: 100, default: 20 },
+            after: { type: 'string', maxLength: 200, description: '`next` of the page before' },
+          },
         },
         response: {
-          200: { description: 'A page', type: 'object', properties: { notes: { type: 'array', items: { $ref: 'Note#' } }, next: { type: 'string', nullable: true } } },
+          200: {
+            description: 'A page',
+            type: 'object',
+            properties: {
+              notes: { type: 'array', items: { $ref: 'Note#' } },
+              next: { type: 'string', nullable: true },
+            },
+          },
           400: aProblem('No such page'),
         },
       },
@@ -67,7 +112,8 @@ export function addNoteRoutes(app: FastifyInstance, { notes, revisions, counts }
     async (request, reply) => {
       const { limit, after } = request.query;
       const position = after === undefined ? undefined : parsePosition(after);
-      if (after !== undefined && position === undefined) return sendProblem(request, reply, problem(400, '"after" is not the "next" of a page.', 'VALIDATION'));
+      if (after !== undefined && position === undefined)
+        return sendProblem(request, reply, problem(400, '"after" is not the "next" of a page.', 'VALIDATION'));
       const page = await notes.list(limit + 1, position);
       const last = page.length > limit ? page[limit - 1] : undefined;
       return { notes: page.slice(0, limit), next: last === undefined ? null : positionOf(last) };
@@ -76,7 +122,14 @@ export function addNoteRoutes(app: FastifyInstance, { notes, revisions, counts }
 
   app.get<{ Params: { id: string } }>(
     '/api/v1/notes/:id',
-    { schema: { tags, summary: 'Read a note', params, response: { 200: oneNote('The note'), 404: aProblem('No such note') } } },
+    {
+      schema: {
+        tags,
+        summary: 'Read a note',
+        params,
+        response: { 200: oneNote('The note'), 404: aProblem('No such note') },
+      },
+    },
     async (request, reply) => {
       const found = await notes.read(request.params.id);
       if (found === undefined) return missing(request, reply);
@@ -93,7 +146,11 @@ export function addNoteRoutes(app: FastifyInstance, { notes, revisions, counts }
         params,
         headers: ifMatch,
         body: content,
-        response: { 200: oneNote('The note'), 404: aProblem('No such note'), 412: aProblem('It was changed meanwhile') },
+        response: {
+          200: oneNote('The note'),
+          404: aProblem('No such note'),
+          412: aProblem('It was changed meanwhile'),
+        },
       },
     },
     async (request, reply) => {
@@ -111,7 +168,11 @@ export function addNoteRoutes(app: FastifyInstance, { notes, revisions, counts }
         summary: 'Delete a note',
         params,
         headers: ifMatch,
-        response: { 204: { type: 'null', description: 'Done' }, 404: aProblem('No such note'), 412: aProblem('It was changed meanwhile') },
+        response: {
+          204: { type: 'null', description: 'Done' },
+          404: aProblem('No such note'),
+          412: aProblem('It was changed meanwhile'),
+        },
       },
     },
     async (request, reply) => {
@@ -128,7 +189,13 @@ export function addNoteRoutes(app: FastifyInstance, { notes, revisions, counts }
         tags,
         summary: 'What happened to a note, also to one that was deleted',
         params,
-        response: { 200: { description: 'The oldest first', type: 'object', properties: { events: { type: 'array', items: event } } } },
+        response: {
+          200: {
+            description: 'The oldest first',
+            type: 'object',
+            properties: { events: { type: 'array', items: event } },
+          },
+        },
       },
     },
     async (request) => ({ events: await revisions.of(request.params.id) }),
@@ -140,7 +207,13 @@ export function addNoteRoutes(app: FastifyInstance, { notes, revisions, counts }
       schema: {
         tags,
         summary: 'How often what happened',
-        response: { 200: { description: 'Counts', type: 'object', properties: { created: count, updated: count, deleted: count } } },
+        response: {
+          200: {
+            description: 'Counts',
+            type: 'object',
+            properties: { created: count, updated: count, deleted: count },
+          },
+        },
       },
     },
     async () => counts.read(),
@@ -168,6 +241,7 @@ function positionOf({ createdAt, id: noteId }: Note): string {
 }
 
 function parsePosition(after: string): NotePosition | undefined {
-  const [, createdAt, noteId] = /^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z) ([0-9a-f-]{36})$/.exec(Buffer.from(after, 'base64url').toString()) ?? [];
+  const [, createdAt, noteId] =
+    /^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z) ([0-9a-f-]{36})$/.exec(Buffer.from(after, 'base64url').toString()) ?? [];
   return createdAt === undefined || noteId === undefined ? undefined : { createdAt, id: noteId };
 }

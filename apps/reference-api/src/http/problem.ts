@@ -32,7 +32,11 @@ export const problemSchema: Readonly<Record<string, unknown>> = {
     requestId: { type: 'string' },
     errors: {
       type: 'array',
-      items: { type: 'object', required: ['pointer', 'detail'], properties: { pointer: { type: 'string' }, detail: { type: 'string' } } },
+      items: {
+        type: 'object',
+        required: ['pointer', 'detail'],
+        properties: { pointer: { type: 'string' }, detail: { type: 'string' } },
+      },
     },
   },
 };
@@ -53,14 +57,25 @@ export function problem(status: number, detail: string, code?: string): Problem 
 /** Sends a problem. */
 export function sendProblem(request: FastifyRequest, reply: FastifyReply, body: Problem): FastifyReply {
   if (body.status === 503) void reply.header('retry-after', '1');
+  void reply.header('x-request-id', request.id);
   const complete: Problem = { ...body, instance: request.url.split('?')[0] ?? '/', requestId: request.id };
   // Serialized here: an answer's schema describes what went well.
-  return reply.code(body.status).type(contentType).serializer((value: unknown) => JSON.stringify(value)).send(complete);
+  return reply
+    .code(body.status)
+    .type(contentType)
+    .serializer((value: unknown) => JSON.stringify(value))
+    .send(complete);
 }
 
 /** Makes every error of the service a problem: unknown paths, bad input, backends that are away, and what nobody thought of. */
 export function answerWithProblems(app: FastifyInstance): void {
-  app.setNotFoundHandler((request, reply) => sendProblem(request, reply, problem(404, `There is nothing at ${request.method} ${request.url.split('?')[0] ?? ''}.`)));
+  app.setNotFoundHandler((request, reply) =>
+    sendProblem(
+      request,
+      reply,
+      problem(404, `There is nothing at ${request.method} ${request.url.split('?')[0] ?? ''}.`),
+    ),
+  );
   app.setErrorHandler((error: FastifyError, request, reply) => {
     const body = problemOf(error);
     if (body.status >= 500) request.log.error({ err: error }, 'a request failed');
@@ -76,13 +91,22 @@ export function malformedRequest(): string {
 
 function problemOf(error: FastifyError): Problem {
   if (isDevstackError(error, 'BACKEND_UNAVAILABLE')) return problem(503, error.message, error.code);
-  if (error.validation !== undefined) return { ...problem(400, 'The request does not have the form that this service takes.', 'VALIDATION'), errors: validationErrors(error) };
+  if (error.validation !== undefined)
+    return {
+      ...problem(400, 'The request does not have the form that this service takes.', 'VALIDATION'),
+      errors: validationErrors(error),
+    };
   const status = error.statusCode ?? 500;
   // The text of an unexpected error is for the log alone.
-  return status >= 400 && status < 500 ? problem(status, error.message) : problem(500, 'Something went wrong here. The log has more, under the id of this request.');
+  return status >= 400 && status < 500
+    ? problem(status, error.message)
+    : problem(500, 'Something went wrong here. The log has more, under the id of this request.');
 }
 
-function validationErrors({ validation = [], validationContext = 'body' }: FastifyError): readonly { pointer: string; detail: string }[] {
+function validationErrors({
+  validation = [],
+  validationContext = 'body',
+}: FastifyError): readonly { pointer: string; detail: string }[] {
   return validation.map(({ instancePath, message, params }) => {
     const extra = params['additionalProperty'] ?? params['missingProperty'];
     const pointer = `${instancePath}${typeof extra === 'string' ? `/${extra}` : ''}`;

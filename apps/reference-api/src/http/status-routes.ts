@@ -19,11 +19,17 @@ const report = {
     services,
     details: {
       type: 'object',
-      additionalProperties: { type: 'object', properties: { latencyMs: { type: 'number' }, reason: { type: 'string' } } },
+      additionalProperties: {
+        type: 'object',
+        properties: { latencyMs: { type: 'number' }, reason: { type: 'string' } },
+      },
     },
   },
 };
-const readiness = { type: 'object', properties: { status: { type: 'string', enum: ['ready', 'draining', 'unhealthy'] }, services } };
+const readiness = {
+  type: 'object',
+  properties: { status: { type: 'string', enum: ['ready', 'draining', 'unhealthy'] }, services },
+};
 
 /** `/health` says how everything is, `/ready` whether to send requests here, `/metrics` is for Prometheus. */
 export function addStatusRoutes(app: FastifyInstance, { health, metrics, isDraining }: StatusRoutesOptions): void {
@@ -31,7 +37,14 @@ export function addStatusRoutes(app: FastifyInstance, { health, metrics, isDrain
   const quiet = { logLevel: 'warn' as const };
   app.get(
     '/health',
-    { ...quiet, schema: { tags, summary: 'Health of the service and of all that it needs', response: { 200: { description: 'Healthy', ...report }, 503: { description: 'Something is away', ...report } } } },
+    {
+      ...quiet,
+      schema: {
+        tags,
+        summary: 'Health of the service and of all that it needs',
+        response: { 200: { description: 'Healthy', ...report }, 503: { description: 'Something is away', ...report } },
+      },
+    },
     async (_request, reply) => {
       const answer = await health.report();
       return reply.code(answer.status === 'healthy' ? 200 : 503).send(answer);
@@ -39,15 +52,26 @@ export function addStatusRoutes(app: FastifyInstance, { health, metrics, isDrain
   );
   app.get(
     '/ready',
-    { ...quiet, schema: { tags, summary: 'Whether to send requests here', response: { 200: { description: 'Yes', ...readiness }, 503: { description: 'No', ...readiness } } } },
+    {
+      ...quiet,
+      schema: {
+        tags,
+        summary: 'Whether to send requests here',
+        response: { 200: { description: 'Yes', ...readiness }, 503: { description: 'No', ...readiness } },
+      },
+    },
     async (_request, reply) => {
       if (isDraining()) return reply.code(503).send({ status: 'draining', services: {} });
       const answer = await health.report();
       const isReady = answer.status === 'healthy';
-      return reply.code(isReady ? 200 : 503).send({ status: isReady ? 'ready' : 'unhealthy', services: answer.services });
+      return reply
+        .code(isReady ? 200 : 503)
+        .send({ status: isReady ? 'ready' : 'unhealthy', services: answer.services });
     },
   );
-  app.get('/metrics', { ...quiet, schema: { tags, summary: "Metrics in Prometheus' text format" } }, async (_request, reply) =>
-    reply.type(metrics.registry.contentType).send(await metrics.registry.metrics()),
+  app.get(
+    '/metrics',
+    { ...quiet, schema: { tags, summary: "Metrics in Prometheus' text format" } },
+    async (_request, reply) => reply.type(metrics.registry.contentType).send(await metrics.registry.metrics()),
   );
 }

@@ -3,7 +3,8 @@ import type { Backend } from '../backends/backend.ts';
 import type { Note } from './note.ts';
 
 /** What is known of a note without asking the store. */
-export type Cached = { readonly state: 'hit'; readonly note: Note } | { readonly state: 'gone' } | { readonly state: 'miss' };
+export type Cached =
+  { readonly state: 'hit'; readonly note: Note } | { readonly state: 'gone' } | { readonly state: 'miss' };
 
 /** Notes that were asked for lately. */
 export interface NoteCache {
@@ -22,15 +23,18 @@ const lifetimeS = 60;
 export function redisNoteCache(redis: Backend<RedisConnection>): NoteCache {
   const command = async (name: string, ...parameters: (string | number)[]): Promise<unknown> =>
     redis.use((connection) => connection.command(name, ...parameters));
+  const set = async (id: string, value: string, ...only: string[]): Promise<void> => {
+    await command('SET', keyOf(id), value, 'EX', lifetimeS, ...only);
+  };
   return {
     async read(id) {
       const text = await command('GET', keyOf(id));
       if (typeof text !== 'string') return { state: 'miss' };
       return text === '' ? { state: 'gone' } : { state: 'hit', note: JSON.parse(text) as Note };
     },
-    fill: async (note) => void (await command('SET', keyOf(note.id), JSON.stringify(note), 'EX', lifetimeS, 'NX')),
-    put: async (note) => void (await command('SET', keyOf(note.id), JSON.stringify(note), 'EX', lifetimeS)),
-    markGone: async (id) => void (await command('SET', keyOf(id), '', 'EX', lifetimeS)),
+    fill: (note) => set(note.id, JSON.stringify(note), 'NX'),
+    put: (note) => set(note.id, JSON.stringify(note)),
+    markGone: (id) => set(id, ''),
   };
 }
 

@@ -11,9 +11,14 @@ import type { NoteEvent } from './note.ts';
 export const noteEventsQueue: string = 'reference-api.note-events';
 
 /** Makes the queue, and begins to record what comes through it. For every new connection. */
-export async function consumeNoteEvents(connection: AmqpConnection, record: (event: NoteEvent) => Promise<void>): Promise<void> {
+export async function consumeNoteEvents(
+  connection: AmqpConnection,
+  record: (event: NoteEvent) => Promise<void>,
+): Promise<void> {
   await connection.declareQueue(noteEventsQueue, { durable: true });
-  await connection.consume(noteEventsQueue, async ({ content }) => record(JSON.parse(Buffer.from(content).toString('utf8')) as NoteEvent));
+  await connection.consume(noteEventsQueue, async ({ content }) =>
+    record(JSON.parse(Buffer.from(content).toString('utf8')) as NoteEvent),
+  );
 }
 
 /** Writes an event where it can be asked for: a document in MongoDB, a count in MySQL. The same event may come twice. */
@@ -27,7 +32,10 @@ export function eventRecorder(options: {
     try {
       await Promise.all([options.revisions.record(event), options.counts.record(event)]);
     } catch (error) {
-      options.logger.warn({ err: error, eventId: event.id }, 'an event could not be recorded, it will be delivered again');
+      options.logger.warn(
+        { err: error, eventId: event.id },
+        'an event could not be recorded, it will be delivered again',
+      );
       // The broker delivers it again at once.
       await delay(options.retryAfterMs ?? 1000, undefined, { ref: false });
       throw error;
@@ -44,7 +52,11 @@ export class OutboxRelay implements Disposable {
   #running: Promise<void> | undefined;
   #isWanted = false;
 
-  constructor(options: { readonly store: NoteStore; readonly rabbitmq: Backend<AmqpConnection>; readonly logger: Logger }) {
+  constructor(options: {
+    readonly store: NoteStore;
+    readonly rabbitmq: Backend<AmqpConnection>;
+    readonly logger: Logger;
+  }) {
     this.#store = options.store;
     this.#rabbitmq = options.rabbitmq;
     this.#logger = options.logger;
@@ -82,7 +94,11 @@ export class OutboxRelay implements Disposable {
     this.#isWanted = false;
     try {
       await this.#rabbitmq.use(async (connection) => {
-        for (let batch = await this.#store.pendingEvents(100); batch.length > 0; batch = await this.#store.pendingEvents(100)) {
+        for (
+          let batch = await this.#store.pendingEvents(100);
+          batch.length > 0;
+          batch = await this.#store.pendingEvents(100)
+        ) {
           for (const { event } of batch) {
             await connection.publish({ routingKey: noteEventsQueue, content: JSON.stringify(event), persistent: true });
           }

@@ -15,10 +15,20 @@ const collection = 'note_revisions';
 export function mongoNoteRevisions(mongodb: Backend<MongoConnection>): NoteRevisions {
   return {
     async record({ id, ...event }) {
-      await mongodb.use((connection) => connection.db().collection(collection).updateOne({ _id: id }, { $set: { ...event } }, { upsert: true }));
+      await mongodb.use((connection) =>
+        connection
+          .db()
+          .collection(collection)
+          .updateOne({ _id: id }, { $set: { ...event } }, { upsert: true }),
+      );
     },
     async of(noteId) {
-      const documents = await mongodb.use((connection) => connection.db().collection(collection).find({ noteId }, { sort: { version: 1 }, limit: 1000 }));
+      const documents = await mongodb.use((connection) =>
+        connection
+          .db()
+          .collection(collection)
+          .find({ noteId }, { sort: { version: 1 }, limit: 1000 }),
+      );
       return documents.map(({ _id, ...event }) => ({ ...event, id: String(_id) }) as unknown as NoteEvent);
     },
   };

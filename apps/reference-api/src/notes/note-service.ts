@@ -16,7 +16,12 @@ export class NoteService {
   readonly #onEvent: () => void;
   readonly #logger: Logger;
 
-  constructor(options: { readonly store: NoteStore; readonly cache: NoteCache; readonly onEvent: () => void; readonly logger: Logger }) {
+  constructor(options: {
+    readonly store: NoteStore;
+    readonly cache: NoteCache;
+    readonly onEvent: () => void;
+    readonly logger: Logger;
+  }) {
     this.#store = options.store;
     this.#cache = options.cache;
     this.#onEvent = options.onEvent;

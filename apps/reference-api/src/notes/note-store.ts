@@ -46,21 +46,36 @@ export async function prepareNoteStore(connection: SqlConnection): Promise<void>
  * ("transactional outbox"): it stays until the broker has confirmed it.
  */
 export function postgresNoteStore(postgres: Backend<SqlConnection>): NoteStore {
-  const change = async (statement: string, kind: string, parameters: readonly (string | number | null)[]): Promise<Note | undefined> => {
-    const [row] = await postgres.use((connection) => connection.query<NoteRow>(withEvent(statement, kind, parameters.length), [...parameters, randomUUID()]), {
-      repeatable: false,
-    });
+  const change = async (
+    statement: string,
+    kind: string,
+    parameters: readonly (string | number | null)[],
+  ): Promise<Note | undefined> => {
+    const [row] = await postgres.use(
+      (connection) =>
+        connection.query<NoteRow>(withEvent(statement, kind, parameters.length), [...parameters, randomUUID()]),
+      {
+        repeatable: false,
+      },
+    );
     return row === undefined ? undefined : noteOf(row);
   };
   return {
     async create({ title, body }) {
       const now = new Date().toISOString();
-      const note = await change(`INSERT INTO notes VALUES ($1, $2, $3, 1, $4, $4) RETURNING *`, 'created', [randomUUID(), title, body, now]);
+      const note = await change(`INSERT INTO notes VALUES ($1, $2, $3, 1, $4, $4) RETURNING *`, 'created', [
+        randomUUID(),
+        title,
+        body,
+        now,
+      ]);
       if (note === undefined) throw new Error('an insert gave no row');
       return note;
     },
     async read(id) {
-      const [row] = await postgres.use((connection) => connection.query<NoteRow>('SELECT * FROM notes WHERE id = $1', [id]));
+      const [row] = await postgres.use((connection) =>
+        connection.query<NoteRow>('SELECT * FROM notes WHERE id = $1', [id]),
+      );
       return row === undefined ? undefined : noteOf(row);
     },
     async list(limit, after) {
@@ -79,15 +94,25 @@ export function postgresNoteStore(postgres: Backend<SqlConnection>): NoteStore {
         [id, title, body, new Date().toISOString(), version ?? null],
       ),
     delete: async (id, version) =>
-      (await change(`DELETE FROM notes WHERE id = $1 AND ($2::integer IS NULL OR version = $2) RETURNING *`, 'deleted', [id, version ?? null])) !== undefined,
+      (await change(
+        `DELETE FROM notes WHERE id = $1 AND ($2::integer IS NULL OR version = $2) RETURNING *`,
+        'deleted',
+        [id, version ?? null],
+      )) !== undefined,
     async pendingEvents(limit) {
       return postgres.use((connection) =>
-        connection.query<{ position: string; event: NoteEvent }>('SELECT position::text, event FROM note_outbox ORDER BY note_outbox.position LIMIT $1', [limit]),
+        connection.query<{ position: string; event: NoteEvent }>(
+          'SELECT position::text, event FROM note_outbox ORDER BY note_outbox.position LIMIT $1',
+          [limit],
+        ),
       );
     },
     async forgetEvents(positions) {
       await postgres.use((connection) =>
-        connection.query('DELETE FROM note_outbox WHERE position = ANY (string_to_array($1, $2)::bigint[])', [positions.join(','), ',']),
+        connection.query('DELETE FROM note_outbox WHERE position = ANY (string_to_array($1, $2)::bigint[])', [
+          positions.join(','),
+          ',',
+        ]),
       );
     },
   };

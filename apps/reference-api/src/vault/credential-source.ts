@@ -36,7 +36,12 @@ export class VaultCredentials implements CredentialSource, AsyncDisposable {
 
   constructor(options: VaultCredentialsOptions) {
     this.#options = options;
-    this.#client = createVaultClient({ address: options.settings.address, signal: options.signal, retry: { deadlineMs: 5000 }, userAgent: 'devstack-reference-api' });
+    this.#client = createVaultClient({
+      address: options.settings.address,
+      signal: options.signal,
+      retry: { deadlineMs: 5000 },
+      userAgent: 'devstack-reference-api',
+    });
   }
 
   /**
@@ -47,7 +52,11 @@ export class VaultCredentials implements CredentialSource, AsyncDisposable {
     const { settings, logger, signal } = this.#options;
     for (let waitMs = 500; ; waitMs = Math.min(10_000, waitMs * 2)) {
       try {
-        this.#session ??= await loginWithFiles({ client: this.#client, directory: settings.directory, method: settings.method });
+        this.#session ??= await loginWithFiles({
+          client: this.#client,
+          directory: settings.directory,
+          method: settings.method,
+        });
         await this.refresh();
         break;
       } catch (error) {
@@ -57,12 +66,20 @@ export class VaultCredentials implements CredentialSource, AsyncDisposable {
         await delay(waitMs, undefined, { signal });
       }
     }
-    logger.info({ role: settings.role, method: settings.method, expiresAt: this.#session.expiresAt.toISOString() }, 'logged in to Vault');
+    logger.info(
+      { role: settings.role, method: settings.method, expiresAt: this.#session.expiresAt.toISOString() },
+      'logged in to Vault',
+    );
     this.#session.startRenewal({
       onEvent: (event) => {
         this.#remember();
-        if (event.type === 'failed') logger.warn({ code: event.code, retryInMs: event.retryInMs }, 'the Vault token could not be renewed');
-        else logger.info({ leaseDurationS: event.leaseDurationS }, event.type === 'renewed' ? 'renewed the Vault token' : 'logged in to Vault again');
+        if (event.type === 'failed')
+          logger.warn({ code: event.code, retryInMs: event.retryInMs }, 'the Vault token could not be renewed');
+        else
+          logger.info(
+            { leaseDurationS: event.leaseDurationS },
+            event.type === 'renewed' ? 'renewed the Vault token' : 'logged in to Vault again',
+          );
       },
     });
   }

@@ -29,7 +29,9 @@ export function parseCredentials(data: Readonly<Record<string, Secret>>): Creden
     username: field(`${prefix}_username`)?.reveal(),
     password: field(`${prefix}_password`),
   });
-  const database = (prefix: string): { database: string | undefined } => ({ database: field(`${prefix}_database`)?.reveal() });
+  const database = (prefix: string): { database: string | undefined } => ({
+    database: field(`${prefix}_database`)?.reveal(),
+  });
   const credentials = {
     postgres: { ...login('postgres'), ...database('postgres') },
     mysql: { ...login('mysql'), ...database('mysql') },
