@@ -16,7 +16,10 @@ async function files(contents: Record<string, string>): Promise<string> {
 }
 
 const both = { 'role-id': 'the-role\n', 'secret-id': 'the-secret\n' };
-const failure = (code: string) => new DevstackError({ code, message: 'x' });
+const failure = (code: string) =>
+  code === 'not-active'
+    ? new DevstackError({ code: 'VAULT_REQUEST_FAILED', message: 'x', details: { reason: code } })
+    : new DevstackError({ code, message: 'x' });
 
 /** A Vault that fails in the given ways first, and remembers what it was asked. */
 function vault({
@@ -87,6 +90,7 @@ describe('readServiceCredentials', () => {
   test.each([
     ['VAULT_SEALED', 'Vault is sealed'],
     ['VAULT_UNREACHABLE', 'Vault does not answer'],
+    ['not-active', 'Vault is not active yet'],
   ])('waits while Vault says %s, and says what it waits for', async (code, words) => {
     const { connect } = vault({ login: [code], read: [code] });
     const lines: string[] = [];

@@ -136,6 +136,13 @@ const waitingFor: Readonly<Record<string, string>> = {
   VAULT_UNINITIALIZED: 'Vault is not initialised',
 };
 
+// Just after it was unsealed, Vault answers but does not serve yet.
+const notServing = new Set<unknown>(['not-active', 'preparing']);
+
+function stateOf(error: DevstackError): string | undefined {
+  return waitingFor[error.code] ?? (notServing.has(error.details['reason']) ? 'Vault is not active yet' : undefined);
+}
+
 // A Vault that starts, is sealed or changes its leader is waited for; every other failure is final.
 async function untilReady<T>(options: VaultLoginOptions, work: () => Promise<T>): Promise<T> {
   const deadlineMs = options.deadlineMs ?? 120_000;
@@ -146,7 +153,7 @@ async function untilReady<T>(options: VaultLoginOptions, work: () => Promise<T>)
     try {
       return await work();
     } catch (error) {
-      const state = isDevstackError(error) ? waitingFor[error.code] : undefined;
+      const state = isDevstackError(error) ? stateOf(error) : undefined;
       if (state === undefined) throw error;
       const elapsedMs = performance.now() - begin;
       if (elapsedMs >= deadlineMs) {
