@@ -49,7 +49,10 @@ export async function exchange(options: ExchangeOptions, call: Call): Promise<Wi
   const revealed: string[] = [];
   const json = reveal(call.json, revealed);
   const token = options.token?.reveal();
-  if (token !== undefined) revealed.push(token);
+  if (token !== undefined) {
+    refuseUnsendable(token, call.path);
+    revealed.push(token);
+  }
 
   for (let attempt = 1; ; attempt++) {
     const aborted = abortReason(options.signal, `The call to Vault (${call.path})`);
@@ -99,7 +102,7 @@ async function once(options: ExchangeOptions, call: Call, prepared: Prepared): P
     const failure = error instanceof WireFailure ? error : new WireFailure('TRANSPORT', true);
     const aborted = abortReason(options.signal, `The call to Vault (${call.path})`);
     if (aborted !== undefined) throw aborted;
-    const retry = !isCertificateReason(failure.reason) && (failure.unsent || repeatable) ? 'unreachable' : undefined;
+    const retry = !isPermanent(failure.reason) && (failure.unsent || repeatable) ? 'unreachable' : undefined;
     return { kind: 'failure', retry, error: (elapsedMs) => unreachable(options.address, call, failure, elapsedMs) };
   }
   if ((answer.status === 200 || answer.status === 204) && !answer.malformed) return { kind: 'answer', answer };
@@ -199,7 +202,9 @@ function unreachable(address: string, call: Call, failure: WireFailure, elapsedM
     message: `Vault does not answer at ${address} (${failure.reason}, ${call.method} ${call.path}, after ${(elapsedMs / 1000).toFixed(1)} s).`,
     hint: certificate
       ? 'Its certificate is not trusted: pass the authority that signed it as `ca`.'
-      : 'Check that it is started and that the address is right.',
+      : failure.reason === 'NODE_VAULT_MISSING'
+        ? 'The package node-vault cannot be loaded: install it again.'
+        : 'Check that it is started and that the address is right.',
     // Whether Vault carried the call out is unknown unless it was never sent.
     details: {
       address,
@@ -211,6 +216,10 @@ function unreachable(address: string, call: Call, failure: WireFailure, elapsedM
   });
 }
 
+function isPermanent(reason: string): boolean {
+  return reason === 'NODE_VAULT_MISSING' || isCertificateReason(reason);
+}
+
 function isCertificateReason(reason: string): boolean {
   return /CERT|SELF_SIGNED|UNABLE_TO_|ERR_TLS|ERR_SSL|EPROTO/.test(reason);
 }
@@ -218,6 +227,17 @@ function isCertificateReason(reason: string): boolean {
 function errorTexts(body: unknown): readonly string[] {
   const errors = (body as { errors?: unknown } | null | undefined)?.errors;
   return Array.isArray(errors) ? errors.map(String) : [];
+}
+
+/** A token read from a file with its line end is the usual case; Node refuses such a header and Vault never sees it. */
+function refuseUnsendable(token: string, path: string): void {
+  if (/^[\x21-\x7e]+$/.test(token)) return;
+  throw new DevstackError({
+    code: VaultErrorCode.badCredentials,
+    message: 'The Vault token is empty or holds a blank, a line end or another character that a token cannot have.',
+    hint: 'Read it again, without what surrounds it.',
+    details: { path },
+  });
 }
 
 /** A copy with every `Secret` replaced by its value; all strings are noted, as Vault may repeat them in an error text. */

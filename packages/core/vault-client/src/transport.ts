@@ -67,7 +67,9 @@ export function createTransport(options: TransportOptions): Transport {
   return {
     async send(request, token) {
       loading ??= import('node-vault').then((module) => module.default);
-      const create = await loading;
+      const create = await loading.catch(() => {
+        throw new WireFailure('NODE_VAULT_MISSING', true);
+      });
       let answer: WireAnswer | undefined;
       const vault = create({
         endpoint: options.origin,

@@ -64,6 +64,17 @@ describe('a request', () => {
     expect(vault.requests[0]?.url).toBe('/v1/secret/data/a%3Fb/%C3%BC%23%25');
   });
 
+  it.each(['', 'hvs.with-a-line-end\n', 'hvs.two words', 'hvs.ü'])('refuses the token %j at once', async (bad) => {
+    const error: unknown = await clientOf('http://127.0.0.1:1', {
+      retry: { deadlineMs: 20_000 },
+      token: new Secret(bad),
+    })
+      .lookupSelf()
+      .catch((caught: unknown) => caught);
+    expect(error).toMatchObject({ code: 'VAULT_BAD_CREDENTIALS' });
+    if (bad !== '') expect(inspect(error)).not.toContain(bad.trim());
+  });
+
   it('shows nothing of its token', () => {
     const client = clientOf('http://127.0.0.1:1');
     expect(inspect(client, { depth: Infinity, showHidden: true })).not.toContain(token.reveal());
