@@ -25,6 +25,12 @@ kill_tree() {
   kill "$1" 2>/dev/null || true
 }
 
+# What a step said last, without the colours; it may be silent for long.
+last_line() {
+  line=$(tail -n 5 "$1" | sed "s/$(printf '\033')\[[0-9;]*[A-Za-z]//g; /^[[:space:]]*\$/d" | tail -n 1)
+  printf '%s\n' "${line:-still at it}"
+}
+
 # step TITLE LOG COMMAND…: runs the command with its output in the log, and shows that it goes on: a line every 15 seconds, or on a terminal
 # one line that counts. Returns the command's exit status.
 step() {
@@ -41,9 +47,9 @@ step() {
     sleep 0.2
     step_now=$(date +%s)
     if [ -t 2 ]; then
-      [ "$step_now" = "$step_shown" ] || { printf '\r\033[K[%4ss] … %s' "$(seconds)" "$(tail -n 1 "$step_log" | cut -c1-90)" >&2; step_shown=$step_now; }
+      [ "$step_now" = "$step_shown" ] || { printf '\r\033[K[%4ss] … %s' "$(seconds)" "$(last_line "$step_log" | cut -c1-90)" >&2; step_shown=$step_now; }
     elif [ $((step_now - step_shown)) -ge 15 ]; then
-      say "  … $(tail -n 1 "$step_log" | cut -c1-110)"
+      say "  … $(last_line "$step_log" | cut -c1-110)"
       step_shown=$step_now
     fi
   done
