@@ -33,6 +33,7 @@ interface Stack extends AsyncDisposable {
   readonly mongodb: Engine;
   readonly rabbitmq: Engine;
   readonly vault: Engine;
+  readonly forgejo: Engine;
   readonly redis: RedisClusterEngine;
 }
 
@@ -57,6 +58,7 @@ describe('probes of real services', () => {
       at('mysql', 'mysql', stack.mysql.port(3306)),
       at('mongodb', 'mongodb', stack.mongodb.port(27017)),
       at('rabbitmq', 'rabbitmq', stack.rabbitmq.port(5672)),
+      at('forgejo', 'forgejo', stack.forgejo.port(3000)),
       ...stack.redis.nodes.map((node, index) =>
         at(`redis-${String(index + 1)}`, 'redis-cluster', node.port(6379), {
           credentials: redisCredentials,
@@ -75,7 +77,7 @@ describe('probes of real services', () => {
     await waitHealthy({ probes, deadlineMs: 30_000 });
     // Twelve, as in the whole stack; the drivers are loaded by now.
     const start = performance.now();
-    const results = await probeAll([...probes, of('postgres'), of('mysql'), of('rabbitmq')]);
+    const results = await probeAll([...probes, of('postgres'), of('mysql')]);
     expect(performance.now() - start).toBeLessThan(1000);
     expect(results.filter(({ healthy }) => !healthy)).toEqual([]);
     for (const result of results)
@@ -151,6 +153,15 @@ describe('probes of real services', () => {
         reason: expect.stringMatching(/The cluster is not serving: \d+ slots/) as string,
         details: { clusterState: 'fail' },
       });
+  });
+
+  it('tell a refused login of Forgejo', async () => {
+    const wrong = { ...of('forgejo').credentials, password: new Secret('a wrong one') };
+    expect(await probeOf('forgejo', { credentials: wrong })).toMatchObject({
+      healthy: false,
+      reason: 'The login of "devstack" was refused.',
+      answered: 'HTTP 401 to /api/v1/user',
+    });
   });
 
   it('tell a sealed Vault', async () => {
@@ -231,8 +242,10 @@ async function startStack(): Promise<Stack> {
         ini: `[databases]\ndevstack = host=${await addressOf(postgres.name, network.name)} port=5432\n[pgbouncer]\nlisten_addr = 0.0.0.0\nlisten_port = 6432\nauth_type = scram-sha-256\nauth_file = /data/userlist.txt\npool_mode = transaction\n`,
       }),
     );
+    const forgejo = stack.use(await startForgejo(network.name, await addressOf(postgres.name, network.name), postgres));
     const owned = stack.move();
     return {
+      forgejo,
       postgres,
       pgbouncer,
       mysql,
@@ -246,4 +259,23 @@ async function startStack(): Promise<Stack> {
     await stack.disposeAsync();
     throw error;
   }
+}
+
+/** The stack's Forgejo (or Gitea) image with a user `devstack`. */
+async function startForgejo(network: string, address: string, postgres: Engine): Promise<Engine> {
+  await postgres.exec(
+    `psql -h /data -U devstack -d postgres -c "CREATE ROLE forge LOGIN PASSWORD 'forge'" -c 'CREATE DATABASE forge OWNER forge'`,
+    {
+      env: { PGPASSWORD: awkward },
+    },
+  );
+  const ini = `RUN_USER = forgejo\nRUN_MODE = prod\n[server]\nHTTP_PORT = 3000\nSTATIC_ROOT_PATH = /usr/share/gitea\nDISABLE_SSH = true\n[database]\nDB_TYPE = postgres\nHOST = ${address}:5432\nNAME = forge\nUSER = forge\nPASSWD = forge\nSSL_MODE = disable\n[security]\nINSTALL_LOCK = true\nPASSWORD_HASH_ALGO = pbkdf2$1000$50\n[log]\nMODE = console\nLEVEL = Info\n`;
+  return startEngine({
+    image: 'devstack/forgejo:local',
+    network,
+    ports: [3000],
+    env: { INI: ini, USER_PASSWORD: awkward },
+    script: `mkdir -p /data/g; cd /data/g; printf '%s' "$INI" > app.ini; g="$(command -v forgejo || command -v gitea) --work-path /data/g --config /data/g/app.ini"; $g migrate >/dev/null; $g admin user create --admin --must-change-password=false --username devstack --email devstack@example.com --password "$USER_PASSWORD" >/dev/null; exec $g web`,
+    ready: /Listen: http|Starting new Web server/,
+  });
 }
