@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process';
+import { constants } from 'node:fs';
 import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -62,4 +63,14 @@ test('what only the login needed does not reach the server', () => {
       { PGDATA: '/d' },
     ),
   ).toEqual({ PATH: '/bin', DEVSTACK_SERVICE: 's', PGDATA: '/d' });
+});
+
+test.each([
+  ['as container-init writes', 'writeSync(1, "line\\n"); writeSync(2, "line\\n");', false],
+  ['control: as console.log would', 'console.log("line");', true],
+])('standard output blocks or loses lines: %s', async (_, statement, isNonBlocking) => {
+  const script = `import { writeSync } from 'node:fs'; ${statement} process.execve('/bin/cat', ['cat', '/proc/self/fdinfo/1'], {});`;
+  const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '-e', script]);
+  const flags = Number.parseInt(/flags:\s*(\d+)/.exec(stdout)?.[1] ?? '', 8);
+  expect((flags & constants.O_NONBLOCK) !== 0).toBe(isNonBlocking);
 });
