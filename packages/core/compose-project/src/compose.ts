@@ -205,7 +205,14 @@ export class Compose {
 
   /** Logs, line by line through `onLine`; with `follow`, until the signal. */
   async logs(options: ComposeLogsOptions = {}): Promise<void> {
-    await this.#call('logs', logsFlags(options), options);
+    const { onLine } = options;
+    // Compose erases the terminal's line before some lines, terminal or not.
+    const plain =
+      onLine &&
+      ((line: OutputLine): void => {
+        onLine({ ...line, text: line.text.replaceAll('\u001B[2K', '') });
+      });
+    await this.#call('logs', logsFlags(options), { ...options, ...(plain === undefined ? {} : { onLine: plain }) });
   }
 
   /** The argv of `logs`, for a caller that hands its terminal over. */
