@@ -99,6 +99,10 @@ describe('.env.example', () => {
     },
   );
 
+  test.each([...explained.keys()])('%s is used by a compose file', (name) => {
+    expect(used.map((use) => use.name)).toContain(name);
+  });
+
   test('sets nothing and holds no secret', () => {
     expect(example).not.toMatch(/^[^#\n]/m);
   });

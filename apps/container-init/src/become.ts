@@ -1,4 +1,4 @@
-import { accessSync, constants, unlinkSync } from 'node:fs';
+import { accessSync, constants, rmSync } from 'node:fs';
 import { DevstackError } from '@devstack-core/errors';
 import type { PreparedService } from '@devstack-core/service-init';
 
@@ -23,7 +23,7 @@ export function serverEnvironment(
  * without a message: both programs are checked first.
  */
 export function become(prepared: PreparedService, environment: Readonly<Record<string, string | undefined>>): never {
-  for (const path of prepared.unlink ?? []) unlinkSync(path);
+  for (const path of prepared.unlink ?? []) rmSync(path, { force: true });
   for (const program of [env, prepared.argv[0]]) {
     try {
       accessSync(program, constants.X_OK);
