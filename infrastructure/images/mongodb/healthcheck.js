@@ -1,9 +1,10 @@
 #!/usr/local/bin/node
 // Logs in with SCRAM-SHA-256 (RFC 5802, 7677) and asks for a ping. Each login reads the user from PostgreSQL, so the whole way is
 // proven; loading the MongoDB driver for that would cost ten times as much. The password is hex: no SASLprep is needed.
-const { createHash, createHmac, pbkdf2Sync, randomBytes } = require('node:crypto');
-const { readFileSync } = require('node:fs');
-const { connect } = require('node:net');
+import { Buffer } from 'node:buffer';
+import { createHash, createHmac, pbkdf2Sync, randomBytes } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { connect } from 'node:net';
 
 const { username, password } = JSON.parse(readFileSync('/run/credentials/health.json', 'utf8'));
 const socket = connect(27017, '127.0.0.1');
@@ -34,7 +35,8 @@ const int32 = (value) => {
 };
 function element(name, value) {
   if (typeof value === 'number') return Buffer.concat([Buffer.of(0x10), cstring(name), int32(value)]);
-  if (typeof value === 'string') return Buffer.concat([Buffer.of(0x02), cstring(name), int32(Buffer.byteLength(value) + 1), cstring(value)]);
+  if (typeof value === 'string')
+    return Buffer.concat([Buffer.of(0x02), cstring(name), int32(Buffer.byteLength(value) + 1), cstring(value)]);
   return Buffer.concat([Buffer.of(0x05), cstring(name), int32(value.length), Buffer.of(0), value]);
 }
 function bson(fields) {
@@ -43,16 +45,19 @@ function bson(fields) {
 }
 function parse(buffer) {
   const fields = {};
-  for (let at = 4; buffer[at] !== 0; ) {
+  for (let at = 4; buffer[at] !== 0;) {
     const type = buffer[at];
     const end = buffer.indexOf(0, at + 1);
     const name = buffer.toString('utf8', at + 1, end);
     at = end + 1;
-    if (type === 0x01) (fields[name] = buffer.readDoubleLE(at)), (at += 8);
-    else if (type === 0x02) (fields[name] = buffer.toString('utf8', at + 4, at + 3 + buffer.readInt32LE(at))), (at += 4 + buffer.readInt32LE(at));
-    else if (type === 0x05) (fields[name] = buffer.subarray(at + 5, at + 5 + buffer.readInt32LE(at))), (at += 5 + buffer.readInt32LE(at));
-    else if (type === 0x08) (fields[name] = buffer[at] === 1), (at += 1);
-    else if (type === 0x10) (fields[name] = buffer.readInt32LE(at)), (at += 4);
+    if (type === 0x01) ((fields[name] = buffer.readDoubleLE(at)), (at += 8));
+    else if (type === 0x02)
+      ((fields[name] = buffer.toString('utf8', at + 4, at + 3 + buffer.readInt32LE(at))),
+        (at += 4 + buffer.readInt32LE(at)));
+    else if (type === 0x05)
+      ((fields[name] = buffer.subarray(at + 5, at + 5 + buffer.readInt32LE(at))), (at += 5 + buffer.readInt32LE(at)));
+    else if (type === 0x08) ((fields[name] = buffer[at] === 1), (at += 1));
+    else if (type === 0x10) ((fields[name] = buffer.readInt32LE(at)), (at += 4));
     else if (type === 0x09 || type === 0x11 || type === 0x12) at += 8;
     else if (type === 0x03 || type === 0x04) at += buffer.readInt32LE(at);
     else break;
@@ -84,10 +89,16 @@ async function main() {
   const authMessage = `${first},${challenge},${proofless}`;
   const signature = hmac(createHash('sha256').update(clientKey).digest(), authMessage);
   const proof = Buffer.from(clientKey.map((byte, index) => byte ^ signature[index])).toString('base64');
-  const final = await command({ saslContinue: 1, conversationId: started.conversationId, payload: Buffer.from(`${proofless},p=${proof}`) });
-  if (!final.payload.toString().includes(hmac(hmac(salted, 'Server Key'), authMessage).toString('base64'))) fail('the server could not prove that it knows the user');
-  if (final.done === false) await command({ saslContinue: 1, conversationId: started.conversationId, payload: Buffer.alloc(0) });
+  const final = await command({
+    saslContinue: 1,
+    conversationId: started.conversationId,
+    payload: Buffer.from(`${proofless},p=${proof}`),
+  });
+  if (!final.payload.toString().includes(hmac(hmac(salted, 'Server Key'), authMessage).toString('base64')))
+    fail('the server could not prove that it knows the user');
+  if (final.done === false)
+    await command({ saslContinue: 1, conversationId: started.conversationId, payload: Buffer.alloc(0) });
   await command({ ping: 1 });
   process.exit(0);
 }
-void main();
+await main();

@@ -33,7 +33,7 @@ export class MarkedDatabase implements AsyncDisposable {
     const password = secretField(context, 'postgres_password');
     const database = nameField(context, 'postgres_database');
     const begin = performance.now();
-    for (let said = 0; ; ) {
+    for (let said = 0; ;) {
       try {
         const connection = await connectPostgres({
           host,
@@ -49,7 +49,9 @@ export class MarkedDatabase implements AsyncDisposable {
         const elapsedMs = performance.now() - begin;
         if (!comesBack(error) || elapsedMs > deadlineMs) throw unusable(context, error, `${host}:${String(port)}`);
         if (elapsedMs > said) {
-          context.progress(`waiting: PostgreSQL does not answer at ${host}:${String(port)} (${String(Math.round(elapsedMs / 1000))} s)`);
+          context.progress(
+            `waiting: PostgreSQL does not answer at ${host}:${String(port)} (${String(Math.round(elapsedMs / 1000))} s)`,
+          );
           said += 10_000;
         }
         await sleep(250, undefined, context.signal === undefined ? {} : { signal: context.signal });
@@ -71,7 +73,9 @@ export class MarkedDatabase implements AsyncDisposable {
   }
 
   async write(versions: ServiceInitContext['versions'], users: readonly string[]): Promise<void> {
-    const note = JSON.stringify({ devstack: { ...versions, users } }).replaceAll("'", "''").replaceAll('\\', '');
+    const note = JSON.stringify({ devstack: { ...versions, users } })
+      .replaceAll("'", "''")
+      .replaceAll('\\', '');
     await this.#connection.query(`COMMENT ON DATABASE "${this.#database}" IS '${note}'`);
   }
 
@@ -90,7 +94,10 @@ export class MarkedDatabase implements AsyncDisposable {
 }
 
 /** Where the stack's PostgreSQL is, as a service inside of it sees it. */
-export function postgresOf(context: Pick<ServiceInitContext, 'settings'>): { readonly host: string; readonly port: number } {
+export function postgresOf(context: Pick<ServiceInitContext, 'settings'>): {
+  readonly host: string;
+  readonly port: number;
+} {
   const host = context.settings['DEVSTACK_POSTGRES_HOST'] ?? 'postgres';
   const port = context.settings['DEVSTACK_POSTGRES_PORT'] ?? '5432';
   if (!/^[A-Za-z0-9.-]{1,253}$/.test(host) || !/^\d{1,5}$/.test(port)) {
@@ -106,8 +113,9 @@ export function postgresOf(context: Pick<ServiceInitContext, 'settings'>): { rea
 // 57P03: the server is starting up or shutting down. 3D000 and 28P01 on a first start: its users are made before it listens, so those are final.
 function comesBack(error: unknown): boolean {
   if (!isDevstackError(error)) return false;
-  if (['CONNECTION_REFUSED', 'HOST_UNKNOWN', 'CONNECTION_TIMED_OUT', 'CONNECTION_LOST'].includes(error.code)) return true;
-  return error.code === 'DATABASE_ERROR' && error.details?.['serverCode'] === '57P03';
+  if (['CONNECTION_REFUSED', 'HOST_UNKNOWN', 'CONNECTION_TIMED_OUT', 'CONNECTION_LOST'].includes(error.code))
+    return true;
+  return error.code === 'DATABASE_ERROR' && error.details['serverCode'] === '57P03';
 }
 
 function unusable(context: ServiceInitContext, error: unknown, address: string): unknown {

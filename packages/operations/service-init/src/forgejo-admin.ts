@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { stripVTControlCharacters } from 'node:util';
 import { run, type RunResult } from '@devstack-core/command-runner';
 import { DevstackError, isDevstackError } from '@devstack-core/errors';
 import { secret, type Secret } from '@devstack-core/redaction';
@@ -14,7 +15,10 @@ export interface ApplyForgejoAdminOptions {
   readonly config: string;
 }
 
-const origin = 'http://127.0.0.1:3000';
+/** Where the throw-away server listens. */
+export const loopbackPort = 3099;
+
+const origin = `http://127.0.0.1:${String(loopbackPort)}`;
 const tokenPrefix = 'devstack-init-';
 
 /**
@@ -32,10 +36,32 @@ export async function applyForgejoAdmin({ context, server, config }: ApplyForgej
   const exists = list.split('\n').some((line) => line.trim().split(/\s+/)[1] === username);
   if (!exists) {
     const email = secretField(context, 'email').reveal();
-    await command('admin', 'user', 'create', '--admin', '--username', username, '--email', email, '--random-password', '--must-change-password=false');
+    await command(
+      'admin',
+      'user',
+      'create',
+      '--admin',
+      '--username',
+      username,
+      '--email',
+      email,
+      '--random-password',
+      '--must-change-password=false',
+    );
   }
   const tokenName = tokenPrefix + randomBytes(6).toString('hex');
-  const generated = await command('admin', 'user', 'generate-access-token', '--username', username, '--token-name', tokenName, '--scopes', 'all', '--raw');
+  const generated = await command(
+    'admin',
+    'user',
+    'generate-access-token',
+    '--username',
+    username,
+    '--token-name',
+    tokenName,
+    '--scopes',
+    'all',
+    '--raw',
+  );
   const token = secret(generated.stdout.trim());
 
   await withServer(context, server, config, async () => {
@@ -53,12 +79,18 @@ export async function applyForgejoAdmin({ context, server, config }: ApplyForgej
     // Also those of earlier tries that were killed.
     const tokens = await call(context, basic, 'GET', `users/${username}/tokens?limit=50`);
     for (const { name } of Array.isArray(tokens) ? (tokens as { name?: unknown }[]) : []) {
-      if (typeof name === 'string' && name.startsWith(tokenPrefix)) await call(context, basic, 'DELETE', `users/${username}/tokens/${name}`);
+      if (typeof name === 'string' && name.startsWith(tokenPrefix))
+        await call(context, basic, 'DELETE', `users/${username}/tokens/${name}`);
     }
   });
 }
 
-async function runGitea(context: ServiceInitContext, server: string, config: string, argv: readonly string[]): Promise<RunResult> {
+async function runGitea(
+  context: ServiceInitContext,
+  server: string,
+  config: string,
+  argv: readonly string[],
+): Promise<RunResult> {
   const result = await run([server, ...argv, '--config', config, '--work-path', context.dataDirectory], {
     check: false,
     env: { GITEA_WORK_DIR: context.dataDirectory },
@@ -66,12 +98,20 @@ async function runGitea(context: ServiceInitContext, server: string, config: str
     ...(context.signal === undefined ? {} : { signal: context.signal }),
   });
   if (result.exitCode === 0) return result;
-  throw failed(`"gitea ${argv.slice(0, 3).join(' ')}" ended with exit code ${String(result.exitCode)}`, reasonIn(`${result.stdout}\n${result.stderr}`));
+  throw failed(
+    `"gitea ${argv.slice(0, 3).join(' ')}" ended with exit code ${String(result.exitCode)}`,
+    reasonIn(`${result.stdout}\n${result.stderr}`),
+  );
 }
 
-async function withServer(context: ServiceInitContext, server: string, config: string, work: () => Promise<void>): Promise<void> {
+async function withServer(
+  context: ServiceInitContext,
+  server: string,
+  config: string,
+  work: () => Promise<void>,
+): Promise<void> {
   const stop = new AbortController();
-  let ended = false;
+  const state = { ended: false };
   const running = run([server, 'web', '--config', config, '--work-path', context.dataDirectory], {
     check: false,
     env: { GITEA_WORK_DIR: context.dataDirectory },
@@ -80,15 +120,15 @@ async function withServer(context: ServiceInitContext, server: string, config: s
     maxOutputBytes: 64 * 1024,
     killGraceMs: 10_000,
   }).then(
-    () => (ended = true),
-    () => (ended = true),
+    () => (state.ended = true),
+    () => (state.ended = true),
   );
   try {
     const deadline = performance.now() + 60_000;
     for (;;) {
       const answer = await fetch(`${origin}/api/healthz`).catch(() => undefined);
       if (answer?.ok === true) break;
-      if (ended) throw failed('the throw-away server ended');
+      if (state.ended) throw failed('the throw-away server ended');
       if (performance.now() > deadline) throw failed('the throw-away server did not answer within 60 s');
       await sleep(50);
     }
@@ -99,7 +139,13 @@ async function withServer(context: ServiceInitContext, server: string, config: s
   }
 }
 
-async function call(context: ServiceInitContext, authorization: Secret, method: string, path: string, body?: object): Promise<unknown> {
+async function call(
+  context: ServiceInitContext,
+  authorization: Secret,
+  method: string,
+  path: string,
+  body?: object,
+): Promise<unknown> {
   let answer: Response;
   let text: string;
   try {
@@ -116,7 +162,12 @@ async function call(context: ServiceInitContext, authorization: Secret, method: 
   }
   if (!answer.ok) {
     // 422 is about the password: too short, or found in a list of known ones.
-    throw failed(`its API answered ${method} with status ${String(answer.status)}`, answer.status === 422 || answer.status === 400 ? 'the password does not meet the rules in configs/forgejo/app.ini' : '');
+    throw failed(
+      `its API answered ${method} with status ${String(answer.status)}`,
+      answer.status === 422 || answer.status === 400
+        ? 'the password does not meet the rules in configs/forgejo/app.ini'
+        : '',
+    );
   }
   return text === '' ? undefined : JSON.parse(text);
 }
@@ -124,7 +175,7 @@ async function call(context: ServiceInitContext, authorization: Secret, method: 
 // The last line that says what is wrong; none of them holds a value of app.ini.
 function reasonIn(output: string): string {
   const line = output.split('\n').findLast((text) => /error|fatal|fail/i.test(text)) ?? '';
-  return line.replace(/\u001b\[[0-9;]*m/g, '').slice(0, 300).trim();
+  return stripVTControlCharacters(line).slice(0, 300).trim();
 }
 
 function failed(what: string, why = ''): DevstackError {

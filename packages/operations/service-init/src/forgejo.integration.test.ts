@@ -47,9 +47,14 @@ describe('the first start', () => {
     await tables;
     await engine.kill();
     // The control: the kill came before the end.
-    expect(await psql("SELECT shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = current_database()")).not.toContain('devstack');
+    expect(
+      await psql("SELECT shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = current_database()"),
+    ).not.toContain('devstack');
     await engine.startAgain();
-    expect(await api(first.password, 'GET', 'user')).toMatchObject({ status: 200, body: { login: 'devstack-admin', is_admin: true } });
+    expect(await api(first.password, 'GET', 'user')).toMatchObject({
+      status: 200,
+      body: { login: 'devstack-admin', is_admin: true },
+    });
     expect((await api(first.password, 'GET', 'users/devstack-admin/tokens')).body).toEqual([]);
   });
 
@@ -58,18 +63,24 @@ describe('the first start', () => {
     const assets = [...page.matchAll(/(?:href|src)="(\/assets\/(?:css|js)\/[^"]+)"/g)].map((match) => match[1] ?? '');
     expect(assets.length).toBeGreaterThan(1);
     for (const path of assets) expect((await fetch(`http://${engine.address}:3000${path}`)).status).toBe(200);
-    expect(await (await fetch(`http://${engine.address}:3000/user/sign_up`)).text()).toContain('Registration is disabled');
+    expect(await (await fetch(`http://${engine.address}:3000/user/sign_up`)).text()).toContain(
+      'Registration is disabled',
+    );
     expect((await api('wrong-password', 'GET', 'user')).status).toBe(401);
   });
 
   it('answers on the SSH port, and is process 1', async () => {
-    const greeting = "require('net').connect(2222,process.argv[1]).on('data',d=>{console.log(d.toString());process.exit()})";
+    const greeting =
+      "require('net').connect(2222,process.argv[1]).on('data',d=>{console.log(d.toString());process.exit()})";
     expect((await engine.exec(['node', '-e', greeting, engine.address])).stdout).toMatch(/^SSH-2\.0-/);
     expect((await engine.exec(['cat', '/proc/1/comm'])).stdout.trim()).toBe('gitea');
   });
 
   it('takes a repository over HTTP', async () => {
-    expect((await api(first.password, 'POST', 'user/repos', { name: 'kept', auto_init: true, default_branch: 'main' })).status).toBe(201);
+    expect(
+      (await api(first.password, 'POST', 'user/repos', { name: 'kept', auto_init: true, default_branch: 'main' }))
+        .status,
+    ).toBe(201);
   });
 });
 
@@ -90,7 +101,9 @@ describe('later starts', () => {
     expect((await api(first.password, 'GET', 'user')).status).toBe(401);
   });
 
-  it.each(oddPasswords.filter((password) => !/%\([^)]+\)s/.test(password)))('take over a rotated password of PostgreSQL: %s', async (password) => {
+  // `%(x)s` stands for another key in this file format: a password that holds it is refused before anything is started.
+  it('take over a rotated password of PostgreSQL', async () => {
+    const password = oddPasswords.join(' ').replace('%(x)s', '');
     await writeClient(stack, 'forgejo', password);
     await stack.writeSecret('forgejo', { ...first, postgres_password: password });
     await engine.stop();
@@ -104,20 +117,41 @@ describe('secrets', () => {
   it('are found nowhere that others can look, and a planted one is found', async () => {
     const planted = fresh();
     const password = fresh();
-    await stack.writeSecret('forgejo', { ...first, password, postgres_password: oddPasswords.at(-1) ?? '' });
+    await stack.writeSecret('forgejo', {
+      ...first,
+      password,
+      postgres_password: oddPasswords.join(' ').replace('%(x)s', ''),
+    });
     await docker(['rm', '-f', engine.name]);
     await engine.create(['-e', `PLANTED=${planted}`]);
     await engine.waitHealthy();
     expect((await api(password, 'GET', 'user')).status).toBe(200);
-    expect(await findSecrets(engine, [password, first.password, first.secret_key, first.internal_token, first.jwt_secret, oddPasswords.at(-1) ?? ''])).toEqual([]);
+    expect(
+      await findSecrets(engine, [
+        password,
+        first.password,
+        first.secret_key,
+        first.internal_token,
+        first.jwt_secret,
+        oddPasswords.join(' ').replace('%(x)s', ''),
+      ]),
+    ).toEqual([]);
     expect(await findSecrets(engine, [planted])).toEqual(expect.arrayContaining(['inspect: raw', 'environ: raw']));
   });
 });
 
-async function api(password: string, method: string, path: string, body?: unknown): Promise<{ status: number; body: unknown }> {
+async function api(
+  password: string,
+  method: string,
+  path: string,
+  body?: unknown,
+): Promise<{ status: number; body: unknown }> {
   const answer = await fetch(`http://${engine.address}:3000/api/v1/${path}`, {
     method,
-    headers: { authorization: `Basic ${Buffer.from(`${first.username}:${password}`).toString('base64')}`, 'content-type': 'application/json' },
+    headers: {
+      authorization: `Basic ${Buffer.from(`${first.username}:${password}`).toString('base64')}`,
+      'content-type': 'application/json',
+    },
     ...(body === undefined ? {} : { body: JSON.stringify(body) }),
   });
   const text = await answer.text();
@@ -126,11 +160,21 @@ async function api(password: string, method: string, path: string, body?: unknow
 
 // Looks every few milliseconds, from one session.
 async function untilTable(name: string): Promise<void> {
-  await psql(`DO $$ BEGIN FOR i IN 1..6000 LOOP PERFORM pg_sleep(0.005); EXIT WHEN to_regclass('public.${name}') IS NOT NULL; END LOOP; END $$`);
+  await psql(
+    `DO $$ BEGIN FOR i IN 1..6000 LOOP PERFORM pg_sleep(0.005); EXIT WHEN EXISTS (SELECT FROM pg_class WHERE relname = '${name}'); END LOOP; END $$`,
+  );
 }
 
 async function psql(sql: string): Promise<string> {
-  const result = await postgres.exec(['env', 'PGSERVICEFILE=/run/credentials/pg_service.conf', 'psql', '-XAtq', 'service=health dbname=forgejo', '-c', sql]);
+  const result = await postgres.exec([
+    'env',
+    'PGSERVICEFILE=/run/credentials/pg_service.conf',
+    'psql',
+    '-XAtq',
+    'service=health dbname=forgejo',
+    '-c',
+    sql,
+  ]);
   return result.stdout;
 }
 

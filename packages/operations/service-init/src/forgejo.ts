@@ -25,10 +25,21 @@ export const forgejoInit: ServiceInit = {
 
     await using database = await MarkedDatabase.open(context);
     if (!(await database.isApplied(context.versions))) {
-      context.progress((await database.read()) === undefined ? 'first start: creating the tables and the administrator' : 'applying changed credentials');
-      const { applyForgejoAdmin } = await import('./forgejo-admin.ts');
-      // The same server, for nobody but this container.
-      const loopback = await writeConfig(context, 'setup.ini', { server: { HTTP_ADDR: '127.0.0.1', START_SSH_SERVER: false } });
+      context.progress(
+        (await database.read()) === undefined
+          ? 'first start: creating the tables and the administrator'
+          : 'applying changed credentials',
+      );
+      const { applyForgejoAdmin, loopbackPort } = await import('./forgejo-admin.ts');
+      // The same server, for nobody but this container, where no health check looks.
+      const loopback = await writeConfig(context, 'setup.ini', {
+        server: {
+          HTTP_ADDR: '127.0.0.1',
+          HTTP_PORT: loopbackPort,
+          LOCAL_ROOT_URL: `http://127.0.0.1:${String(loopbackPort)}/`,
+          START_SSH_SERVER: false,
+        },
+      });
       await applyForgejoAdmin({ context, server, config: loopback });
       await database.write(context.versions, [nameField(context, 'username')]);
     }
@@ -49,8 +60,16 @@ async function writeConfig(context: ServiceInitContext, name: string, added: App
       hint: 'The compose file mounts configs/forgejo there.',
     });
   });
-  const own = renderAppIni({ ...secretSections(context), ...Object.fromEntries(Object.entries(added).map(([section, keys]) => [section, { ...secretSections(context)[section], ...keys }])) });
-  await writeCredentialFiles({ directory: context.credentialsDirectory, files: [{ name, content: secret(`${common}\n${own.reveal()}`) }] });
+  const own = renderAppIni({
+    ...secretSections(context),
+    ...Object.fromEntries(
+      Object.entries(added).map(([section, keys]) => [section, { ...secretSections(context)[section], ...keys }]),
+    ),
+  });
+  await writeCredentialFiles({
+    directory: context.credentialsDirectory,
+    files: [{ name, content: secret(`${common}\n${own.reveal()}`) }],
+  });
   return join(context.credentialsDirectory, name);
 }
 
@@ -82,11 +101,19 @@ function secretSections(context: ServiceInitContext): AppIniSections {
 
 // These must be exactly 32 bytes in base64url; anything else is replaced by a random one that no other start would know.
 function derived(context: ServiceInitContext, purpose: string): Secret {
-  return secret(createHash('sha256').update(`${purpose}:${secretField(context, 'jwt_secret').reveal()}`).digest('base64url'));
+  return secret(
+    createHash('sha256')
+      .update(`${purpose}:${secretField(context, 'jwt_secret').reveal()}`)
+      .digest('base64url'),
+  );
 }
 
 function portSetting(context: ServiceInitContext, name: string, otherwise: string): string {
   const value = context.settings[name] ?? otherwise;
   if (/^\d{1,5}$/.test(value)) return value;
-  throw new DevstackError({ code: ServiceInitErrorCode.settingInvalid, message: `${name} is "${value}".`, hint: 'Write a port number.' });
+  throw new DevstackError({
+    code: ServiceInitErrorCode.settingInvalid,
+    message: `${name} is "${value}".`,
+    hint: 'Write a port number.',
+  });
 }

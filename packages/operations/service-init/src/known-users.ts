@@ -11,14 +11,19 @@ const fileName = '.devstack-users.json';
 export async function rememberUsers(directory: string, usernames: readonly string[]): Promise<readonly string[]> {
   const known = await readUsers(join(directory, fileName));
   const all = [...new Set([...known, ...usernames])].sort();
-  if (all.length !== known.length) await writeFileDurable(join(directory, fileName), `${JSON.stringify(all)}\n`, { mode: 0o600 });
+  if (all.length !== known.length)
+    await writeFileDurable(join(directory, fileName), `${JSON.stringify(all)}\n`, { mode: 0o600 });
   return known;
 }
 
 async function readUsers(path: string): Promise<readonly string[]> {
   try {
     const value: unknown = JSON.parse(await readFile(path, 'utf8'));
-    return Array.isArray(value) ? value.filter((name) => typeof name === 'string' && /^[A-Za-z0-9_.@-]{1,63}$/.test(name)) : [];
+    return Array.isArray(value)
+      ? (value as unknown[]).filter(
+          (name): name is string => typeof name === 'string' && /^[A-Za-z0-9_.@-]{1,63}$/.test(name),
+        )
+      : [];
   } catch {
     return [];
   }

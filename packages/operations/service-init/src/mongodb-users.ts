@@ -33,8 +33,19 @@ const port = 27018;
  * from its environment alone: a random one, of a user that is gone before the real server starts, as are those that an earlier
  * try left when it was killed. Their databases are the caller's to drop. Throws `APPLY_FAILED`.
  */
-export async function applyMongoUsers({ context, server, url, pgpass, users, former }: ApplyMongoUsersOptions): Promise<void> {
-  const setup = { database: setupPrefix + randomBytes(6).toString('hex'), username: 'setup', password: secret(randomBytes(24).toString('hex')) };
+export async function applyMongoUsers({
+  context,
+  server,
+  url,
+  pgpass,
+  users,
+  former,
+}: ApplyMongoUsersOptions): Promise<void> {
+  const setup = {
+    database: setupPrefix + randomBytes(6).toString('hex'),
+    username: 'setup',
+    password: secret(randomBytes(24).toString('hex')),
+  };
   const stop = new AbortController();
   const running = run([server, `--listen-addr=127.0.0.1:${String(port)}`, '--debug-addr=-', ...ferretArguments(url)], {
     env: {
@@ -49,25 +60,25 @@ export async function applyMongoUsers({ context, server, url, pgpass, users, for
     maxOutputBytes: 64 * 1024,
     check: false,
   });
-  let ended = false;
+  const state = { ended: false };
   const end = running.then(
     (result) => {
-      ended = true;
+      state.ended = true;
       return result.stderr;
     },
     () => {
-      ended = true;
+      state.ended = true;
       return '';
     },
   );
   try {
-    await using connection = await untilItListens(setup, () => ended);
+    await using connection = await untilItListens(setup, () => state.ended);
     const known = await namesOf(connection);
     for (const user of users) await ensureUser(connection, user, known.has(`admin.${user.username}`));
     for (const name of former) if (known.has(`admin.${name}`)) await connection.db('admin').command({ dropUser: name });
     await removeSetups(connection, known, setup.database);
   } catch (error) {
-    if (ended) throw failed('the throw-away server ended', lastLine(await end));
+    if (state.ended) throw failed('the throw-away server ended', lastLine(await end));
     throw isDevstackError(error) && error.code !== ServiceInitErrorCode.applyFailed ? failed(error.message) : error;
   } finally {
     stop.abort();
@@ -75,11 +86,22 @@ export async function applyMongoUsers({ context, server, url, pgpass, users, for
   }
 }
 
-async function untilItListens(setup: { database: string; username: string; password: Secret }, ended: () => boolean): Promise<MongoConnection> {
+async function untilItListens(
+  setup: { database: string; username: string; password: Secret },
+  ended: () => boolean,
+): Promise<MongoConnection> {
   const deadline = performance.now() + 60_000;
   for (;;) {
     try {
-      return await connectMongo({ host: '127.0.0.1', port, username: setup.username, password: setup.password, database: 'admin', authSource: setup.database, connectTimeoutMs: 10_000 });
+      return await connectMongo({
+        host: '127.0.0.1',
+        port,
+        username: setup.username,
+        password: setup.password,
+        database: 'admin',
+        authSource: setup.database,
+        connectTimeoutMs: 10_000,
+      });
     } catch (error) {
       if (ended() || performance.now() > deadline || !isDevstackError(error, 'CONNECTION_REFUSED')) throw error;
       await sleep(50);
@@ -89,13 +111,23 @@ async function untilItListens(setup: { database: string; username: string; passw
 
 async function namesOf(connection: MongoConnection): Promise<ReadonlySet<string>> {
   const { users } = await connection.db('admin').command({ usersInfo: { forAllDBs: true } });
-  return new Set(Array.isArray(users) ? users.map((user: { db?: unknown; user?: unknown }) => `${String(user.db)}.${String(user.user)}`) : []);
+  return new Set(
+    Array.isArray(users)
+      ? users.map((user: { db?: unknown; user?: unknown }) => `${String(user.db)}.${String(user.user)}`)
+      : [],
+  );
 }
 
-async function ensureUser(connection: MongoConnection, { username, password }: MongoUser, exists: boolean): Promise<void> {
+async function ensureUser(
+  connection: MongoConnection,
+  { username, password }: MongoUser,
+  exists: boolean,
+): Promise<void> {
   const settings = { pwd: password.reveal(), roles: [], mechanisms: ['SCRAM-SHA-256'] };
   try {
-    await connection.db('admin').command(exists ? { updateUser: username, ...settings } : { createUser: username, ...settings }, [password]);
+    await connection
+      .db('admin')
+      .command(exists ? { updateUser: username, ...settings } : { createUser: username, ...settings }, [password]);
   } catch (error) {
     // The server's text names the character.
     if (isDevstackError(error) && /SASL ?prep/i.test(error.message)) throw notPreparable(username);
@@ -105,7 +137,9 @@ async function ensureUser(connection: MongoConnection, { username, password }: M
 
 // The connection's own user goes last.
 async function removeSetups(connection: MongoConnection, known: ReadonlySet<string>, own: string): Promise<void> {
-  const databases = [...known].filter((name) => name.startsWith(setupPrefix)).map((name) => name.slice(0, name.indexOf('.')));
+  const databases = [...known]
+    .filter((name) => name.startsWith(setupPrefix))
+    .map((name) => name.slice(0, name.indexOf('.')));
   for (const database of databases.toSorted((left, right) => Number(left === own) - Number(right === own))) {
     await connection.db(database).command({ dropUser: 'setup' });
   }

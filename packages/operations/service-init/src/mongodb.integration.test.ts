@@ -71,7 +71,9 @@ describe('the first start', () => {
   it('lets its users in, and neither a wrong password nor an anonymous client', async () => {
     await using connection = await connect('reference_api', clientPassword);
     await connection.db('devstack').collection('kept').insertOne({ _id: 1, text: 'still here' });
-    expect(await connection.db('devstack').collection('kept').findOne({ _id: 1 })).toMatchObject({ text: 'still here' });
+    expect(await connection.db('devstack').collection('kept').findOne({ _id: 1 })).toMatchObject({
+      text: 'still here',
+    });
     await expect(connect('devstack', 'wrong')).rejects.toMatchObject({ code: 'AUTHENTICATION_FAILED' });
     expect(await anonymous()).toContain('requires authentication');
   });
@@ -89,17 +91,22 @@ describe('later starts', () => {
     await engine.waitHealthy();
     expect(await engine.logs()).not.toMatch(/first start|applying/);
     await using connection = await connect('reference_api', clientPassword);
-    expect(await connection.db('devstack').collection('kept').findOne({ _id: 1 })).toMatchObject({ text: 'still here' });
+    expect(await connection.db('devstack').collection('kept').findOne({ _id: 1 })).toMatchObject({
+      text: 'still here',
+    });
   });
 
-  it.each(oddPasswords.map((password) => password.replace('🔑', '')))('take over a rotated password, and refuse the one before: %s', async (password) => {
-    const { data } = (await stack.call('GET', 'secret/data/services/mongodb'))['data'] as { data: typeof first };
-    await stack.writeSecret('mongodb', { ...data, password });
-    await engine.restart();
-    await using connection = await connect('devstack', password);
-    expect(await connection.db('devstack').collection('kept').countDocuments()).toBe(1);
-    await expect(connect('devstack', data.password)).rejects.toMatchObject({ code: 'AUTHENTICATION_FAILED' });
-  });
+  it.each(oddPasswords.map((password) => password.replace('🔑', '')))(
+    'take over a rotated password, and refuse the one before: %s',
+    async (password) => {
+      const { data } = (await stack.call('GET', 'secret/data/services/mongodb'))['data'] as { data: typeof first };
+      await stack.writeSecret('mongodb', { ...data, password });
+      await engine.restart();
+      await using connection = await connect('devstack', password);
+      expect(await connection.db('devstack').collection('kept').countDocuments()).toBe(1);
+      await expect(connect('devstack', data.password)).rejects.toMatchObject({ code: 'AUTHENTICATION_FAILED' });
+    },
+  );
 
   it('say whose password the protocol cannot hold, and not which character', async () => {
     const { data } = (await stack.call('GET', 'secret/data/services/mongodb'))['data'] as { data: typeof first };
@@ -158,13 +165,27 @@ describe('secrets', () => {
     await stack.writeSecret('mongodb', { ...first, password, postgres_password: oddPasswords[1] ?? '' });
     await engine.restart();
     await (await connect('devstack', password)).close();
-    expect(await findSecrets(engine, [password, first.password, clientPassword, first.postgres_password, oddPasswords[1] ?? ''])).toEqual([]);
+    expect(
+      await findSecrets(engine, [
+        password,
+        first.password,
+        clientPassword,
+        first.postgres_password,
+        oddPasswords[1] ?? '',
+      ]),
+    ).toEqual([]);
     expect(await findSecrets(engine, [planted])).toEqual(expect.arrayContaining(['inspect: raw', 'environ: raw']));
   });
 });
 
 function connect(username: string, password: string): Promise<MongoConnection> {
-  return connectMongo({ host: engine.address, port: 27017, username, password: secret(password), database: 'devstack' });
+  return connectMongo({
+    host: engine.address,
+    port: 27017,
+    username,
+    password: secret(password),
+    database: 'devstack',
+  });
 }
 
 function schemas(): Promise<string> {
@@ -173,11 +194,21 @@ function schemas(): Promise<string> {
 
 // Looks every few milliseconds, from one session.
 async function untilSetup(): Promise<void> {
-  await psql("DO $$ BEGIN FOR i IN 1..6000 LOOP PERFORM pg_sleep(0.005); EXIT WHEN EXISTS (SELECT FROM pg_namespace WHERE starts_with(nspname, 'devstack_setup_')); END LOOP; END $$");
+  await psql(
+    "DO $$ BEGIN FOR i IN 1..6000 LOOP PERFORM pg_sleep(0.005); EXIT WHEN EXISTS (SELECT FROM pg_namespace WHERE starts_with(nspname, 'devstack_setup_')); END LOOP; END $$",
+  );
 }
 
 async function psql(sql: string): Promise<string> {
-  const result = await postgres.exec(['env', 'PGSERVICEFILE=/run/credentials/pg_service.conf', 'psql', '-XAtq', 'service=health dbname=ferretdb', '-c', sql]);
+  const result = await postgres.exec([
+    'env',
+    'PGSERVICEFILE=/run/credentials/pg_service.conf',
+    'psql',
+    '-XAtq',
+    'service=health dbname=ferretdb',
+    '-c',
+    sql,
+  ]);
   return result.stdout;
 }
 

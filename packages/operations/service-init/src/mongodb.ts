@@ -28,9 +28,14 @@ export const mongodbInit: ServiceInit = {
       files: [
         {
           name: 'pgpass',
-          content: renderPgpass([{ username: nameField(context, 'postgres_username'), password: secretField(context, 'postgres_password') }]),
+          content: renderPgpass([
+            { username: nameField(context, 'postgres_username'), password: secretField(context, 'postgres_password') },
+          ]),
         },
-        { name: 'health.json', content: secret(JSON.stringify({ username: healthUser, password: healthPassword(context).reveal() })) },
+        {
+          name: 'health.json',
+          content: secret(JSON.stringify({ username: healthUser, password: healthPassword(context).reveal() })),
+        },
       ],
     });
 
@@ -42,10 +47,19 @@ export const mongodbInit: ServiceInit = {
       const former = (before?.users ?? []).filter((name) => !users.some((user) => user.username === name));
       await applyMongoUsers({ context, server, url, pgpass, users, former });
       await database.dropSchemas(setupPrefix);
-      await database.write(context.versions, users.map((user) => user.username));
+      await database.write(
+        context.versions,
+        users.map((user) => user.username),
+      );
     }
     return {
-      argv: [server, '--listen-addr=0.0.0.0:27017', '--debug-addr=127.0.0.1:8088', ...ferretArguments(url), ...context.arguments],
+      argv: [
+        server,
+        '--listen-addr=0.0.0.0:27017',
+        '--debug-addr=127.0.0.1:8088',
+        ...ferretArguments(url),
+        ...context.arguments,
+      ],
       env: { PGPASSFILE: pgpass },
     };
   },
@@ -94,5 +108,7 @@ function userOf(role: string, client: ServiceClient): MongoUser {
 
 // Follows from the service's password, so it needs no place of its own; that one cannot be found from it.
 function healthPassword(context: ServiceInitContext): Secret {
-  return secret(createHmac('sha256', secretField(context, 'password').reveal()).update('devstack health check').digest('hex'));
+  return secret(
+    createHmac('sha256', secretField(context, 'password').reveal()).update('devstack health check').digest('hex'),
+  );
 }

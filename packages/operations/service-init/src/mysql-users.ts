@@ -56,7 +56,8 @@ export function renderMysqlInitFile(
   for (const client of clients) {
     const name = account(client.username, '%');
     const privileges = privilegesOf[client.grants];
-    if (privileges === undefined) throw invalidClient(context.role, client, `has grants "${client.grants}", which MySQL does not know`);
+    if (privileges === undefined)
+      throw invalidClient(context.role, client, `has grants "${client.grants}", which MySQL does not know`);
     statements.push(...ensureUser(name, verifierOf(context.role, client)), ...privileges(database, name));
   }
   const wanted = new Set([username, ...clients.map((client) => client.username)]);
@@ -65,7 +66,10 @@ export function renderMysqlInitFile(
 }
 
 function ensureUser(name: string, hash: string): readonly string[] {
-  return [`CREATE USER IF NOT EXISTS ${name} ACCOUNT LOCK`, `ALTER USER ${name} IDENTIFIED VIA mysql_native_password USING ${quote(hash)} ACCOUNT UNLOCK`];
+  return [
+    `CREATE USER IF NOT EXISTS ${name} ACCOUNT LOCK`,
+    `ALTER USER ${name} IDENTIFIED VIA mysql_native_password USING ${quote(hash)} ACCOUNT UNLOCK`,
+  ];
 }
 
 function verifierOf(role: string, client: ServiceClient): string {

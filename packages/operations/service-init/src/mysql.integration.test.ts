@@ -20,8 +20,16 @@ const first = { username: 'devstack', password: fresh(), root_password: fresh(),
 const clientPassword = fresh();
 const monitorPassword = fresh();
 const clients = {
-  reference_api: JSON.stringify({ verifier: mysqlNativeHash(secret(clientPassword)), role: 'reference-api', grants: 'application' }),
-  mysql_exporter: JSON.stringify({ verifier: mysqlNativeHash(secret(monitorPassword)), role: 'mysql-exporter', grants: 'monitor' }),
+  reference_api: JSON.stringify({
+    verifier: mysqlNativeHash(secret(clientPassword)),
+    role: 'reference-api',
+    grants: 'application',
+  }),
+  mysql_exporter: JSON.stringify({
+    verifier: mysqlNativeHash(secret(monitorPassword)),
+    role: 'mysql-exporter',
+    grants: 'monitor',
+  }),
 };
 
 let stack: EngineStack;
@@ -52,7 +60,13 @@ describe('the first start', () => {
 
   it('creates the administrator, the database and the clients with what each may do', async () => {
     expect(await query('devstack', first.password, 'SHOW GRANTS')).toContain('GRANT ALL PRIVILEGES ON *.*');
-    expect(await query('reference_api', clientPassword, 'CREATE TABLE devstack.t (i INT); INSERT INTO devstack.t VALUES (42); SELECT i FROM devstack.t')).toContain('42');
+    expect(
+      await query(
+        'reference_api',
+        clientPassword,
+        'CREATE TABLE devstack.t (i INT); INSERT INTO devstack.t VALUES (42); SELECT i FROM devstack.t',
+      ),
+    ).toContain('42');
     expect(await query('reference_api', clientPassword, 'SELECT User FROM mysql.user')).toContain('ERROR 1142');
     expect(await query('mysql_exporter', monitorPassword, 'SHOW GLOBAL STATUS LIKE "Uptime"')).toContain('Uptime');
     expect(await query('mysql_exporter', monitorPassword, 'SELECT * FROM devstack.t')).toContain('ERROR 1142');
@@ -62,18 +76,34 @@ describe('the first start', () => {
     expect(await query('devstack', 'wrong', 'SELECT 1')).toContain('ERROR 1045');
     expect(await query('', '', 'SELECT 1')).toContain('Access denied');
     expect(await query('root', first.root_password, 'SELECT 1')).toContain('Access denied');
-    const socket = await engine.exec(['mariadb', '--no-defaults', '--socket=/run/mysqld/mysqld.sock', '--user=mysql', '-e', 'SELECT 1']);
+    const socket = await engine.exec([
+      'mariadb',
+      '--no-defaults',
+      '--socket=/run/mysqld/mysqld.sock',
+      '--user=mysql',
+      '-e',
+      'SELECT 1',
+    ]);
     expect(socket.stderr).toContain('Access denied');
   });
 
   it('lets root in over the socket by its password', async () => {
-    const settings = renderMyCnf({ client: { socket: '/run/mysqld/mysqld.sock', user: 'root', password: secret(first.root_password) } });
-    const result = await engine.exec(['mariadb', '--defaults-file=/dev/stdin', '-N', '-e', 'SELECT CURRENT_USER()'], settings.reveal());
+    const settings = renderMyCnf({
+      client: { socket: '/run/mysqld/mysqld.sock', user: 'root', password: secret(first.root_password) },
+    });
+    const result = await engine.exec(
+      ['mariadb', '--defaults-file=/dev/stdin', '-N', '-e', 'SELECT CURRENT_USER()'],
+      settings.reveal(),
+    );
     expect(result.stdout.trim()).toBe('root@localhost');
   });
 
   it('leaves the server as process 1, without a Node process beside it', async () => {
-    const processes = await engine.exec(['sh', '-c', 'for p in /proc/[0-9]*; do tr "\\0" " " < $p/cmdline; echo; done']);
+    const processes = await engine.exec([
+      'sh',
+      '-c',
+      'for p in /proc/[0-9]*; do tr "\\0" " " < $p/cmdline; echo; done',
+    ]);
     expect((await engine.exec(['cat', '/proc/1/comm'])).stdout.trim()).toBe('mariadbd');
     expect(processes.stdout).not.toContain('container-init');
   });
@@ -98,7 +128,11 @@ describe('later starts', () => {
   it('take over the rotated password of a client, and lock out a client that is gone', async () => {
     const rotated = fresh();
     await stack.writeSecret('mysql/clients', {
-      reference_api: JSON.stringify({ verifier: mysqlNativeHash(secret(rotated)), role: 'reference-api', grants: 'application' }),
+      reference_api: JSON.stringify({
+        verifier: mysqlNativeHash(secret(rotated)),
+        role: 'reference-api',
+        grants: 'application',
+      }),
     });
     await engine.restart();
     expect(await query('reference_api', rotated, 'SELECT i FROM devstack.t')).toContain('42');
@@ -123,8 +157,13 @@ describe('secrets', () => {
 });
 
 async function query(username: string, password: string, sql: string): Promise<string> {
-  const settings = renderMyCnf({ client: { protocol: 'tcp', host: engine.address, user: username, password: secret(password) } });
-  const result = await engine.exec(['mariadb', '--defaults-file=/dev/stdin', '--default-character-set=utf8mb4', '-N', '-e', sql], settings.reveal());
+  const settings = renderMyCnf({
+    client: { protocol: 'tcp', host: engine.address, user: username, password: secret(password) },
+  });
+  const result = await engine.exec(
+    ['mariadb', '--defaults-file=/dev/stdin', '--default-character-set=utf8mb4', '-N', '-e', sql],
+    settings.reveal(),
+  );
   return result.stdout + result.stderr;
 }
 

@@ -27,7 +27,10 @@ export const mysqlInit: ServiceInit = {
     if (!(await exists(join(directory, 'mysql')))) await firstStart(context, directory);
 
     const health = { username: 'devstack_health', password: secret(randomBytes(24).toString('hex')) };
-    const former = await rememberUsers(context.dataDirectory, [nameField(context, 'username'), ...context.clients.map((client) => client.username)]);
+    const former = await rememberUsers(context.dataDirectory, [
+      nameField(context, 'username'),
+      ...context.clients.map((client) => client.username),
+    ]);
     await writeCredentialFiles({
       directory: context.credentialsDirectory,
       files: [
@@ -35,7 +38,14 @@ export const mysqlInit: ServiceInit = {
         {
           name: 'health.cnf',
           content: renderMyCnf({
-            client: { protocol: 'tcp', host: '127.0.0.1', port: 3306, user: health.username, password: health.password, 'connect-timeout': 3 },
+            client: {
+              protocol: 'tcp',
+              host: '127.0.0.1',
+              port: 3306,
+              user: health.username,
+              password: health.password,
+              'connect-timeout': 3,
+            },
           }),
         },
       ],
@@ -89,7 +99,7 @@ async function runOrFail(context: ServiceInitContext, argv: readonly [string, ..
     code: ServiceInitErrorCode.firstStartFailed,
     message: `${program} failed with exit code ${String(result.exitCode)}. ${lines}`.trim(),
     hint: 'Look at the free disk space ("docker system df"). The next start begins anew.',
-    details: { program, exitCode: result.exitCode ?? null },
+    details: { program, exitCode: result.exitCode },
   });
 }
 

@@ -39,7 +39,10 @@ describe('the first start', () => {
   });
 
   it('creates the administrator and the clients with what each may do, and no guest', async () => {
-    expect(await call('devstack', first.password, 'GET', 'whoami')).toMatchObject({ status: 200, body: { tags: ['administrator'] } });
+    expect(await call('devstack', first.password, 'GET', 'whoami')).toMatchObject({
+      status: 200,
+      body: { tags: ['administrator'] },
+    });
     const users = (await call('devstack', first.password, 'GET', 'users')).body as { name: string }[];
     expect(users.map((user) => user.name).sort()).toEqual(['devstack', 'devstack-health', 'reference-api']);
     const permissions = await call('devstack', first.password, 'GET', 'users/reference-api/permissions');
@@ -58,7 +61,8 @@ describe('the first start', () => {
   it('serves metrics, and talks Erlang to nobody outside', async () => {
     const metrics = await fetch(`http://${engine.address}:15692/metrics`);
     expect(await metrics.text()).toContain('rabbitmq_build_info');
-    for (const port of [4369, 25672]) await expect(fetch(`http://${engine.address}:${String(port)}/`)).rejects.toThrow();
+    for (const port of [4369, 25672])
+      await expect(fetch(`http://${engine.address}:${String(port)}/`)).rejects.toThrow();
   });
 
   it('leaves the virtual machine as process 1, which stops in order on SIGTERM', async () => {
@@ -77,7 +81,11 @@ describe('later starts', () => {
     }); // prettier-ignore
     await engine.recreate();
     await engine.waitHealthy();
-    const got = await call('devstack', first.password, 'POST', 'queues/%2F/kept/get', { count: 1, ackmode: 'ack_requeue_true', encoding: 'auto' });
+    const got = await call('devstack', first.password, 'POST', 'queues/%2F/kept/get', {
+      count: 1,
+      ackmode: 'ack_requeue_true',
+      encoding: 'auto',
+    });
     expect(got.body).toMatchObject([{ payload: 'still here' }]);
   });
 
@@ -112,10 +120,19 @@ describe('secrets', () => {
   });
 });
 
-async function call(username: string, password: string, method: string, path: string, body?: unknown): Promise<{ status: number; body: unknown }> {
+async function call(
+  username: string,
+  password: string,
+  method: string,
+  path: string,
+  body?: unknown,
+): Promise<{ status: number; body: unknown }> {
   const answer = await fetch(`http://${engine.address}:15672/api/${path}`, {
     method,
-    headers: { authorization: `Basic ${Buffer.from(`${username}:${password}`).toString('base64')}`, 'content-type': 'application/json' },
+    headers: {
+      authorization: `Basic ${Buffer.from(`${username}:${password}`).toString('base64')}`,
+      'content-type': 'application/json',
+    },
     ...(body === undefined ? {} : { body: JSON.stringify(body) }),
   });
   const text = await answer.text();
@@ -151,7 +168,11 @@ async function amqp(mechanism: string, response: string): Promise<'tune' | 'refu
 function client(password: string): string {
   const salt = randomBytes(4);
   const hash = createHash('sha256').update(salt).update(password, 'utf8').digest();
-  return JSON.stringify({ verifier: Buffer.concat([salt, hash]).toString('base64'), role: 'reference-api', grants: 'application' });
+  return JSON.stringify({
+    verifier: Buffer.concat([salt, hash]).toString('base64'),
+    role: 'reference-api',
+    grants: 'application',
+  });
 }
 
 function fresh(): string {

@@ -29,7 +29,10 @@ export const rabbitmqInit: ServiceInit = {
     await checkDataDirectory(context.dataDirectory);
     const server = await findProgram(context, 'rabbitmq-server');
     const username = nameField(context, 'username');
-    const former = await rememberUsers(context.dataDirectory, [username, ...context.clients.map((client) => client.username)]);
+    const former = await rememberUsers(context.dataDirectory, [
+      username,
+      ...context.clients.map((client) => client.username),
+    ]);
     const password = secret(randomBytes(24).toString('hex'));
     await writeCredentialFiles({
       directory: context.credentialsDirectory,
@@ -71,7 +74,12 @@ export function renderDefinitions(
   const permissions: RabbitmqPermission[] = [
     { user: username },
     // Publishing through the default exchange asks for the right to write to it.
-    { user: healthUser, configure: healthQueue, write: String.raw`^(devstack\.health|amq\.default)$`, read: healthQueue },
+    {
+      user: healthUser,
+      configure: healthQueue,
+      write: String.raw`^(devstack\.health|amq\.default)$`,
+      read: healthQueue,
+    },
   ];
   const clients = context.clients.filter((client) => client.username !== username);
   for (const client of clients) {

@@ -14,13 +14,19 @@ export const postgresSpec: EngineSpec = {
 
 /** Starts PostgreSQL with a database and a user of the same name for another engine. */
 export async function startPostgres(stack: EngineStack, username: string, password: string): Promise<Engine> {
-  await stack.writeSecret('postgres', { username: 'devstack', password: randomBytes(16).toString('hex'), database: 'devstack' });
+  await stack.writeSecret('postgres', {
+    username: 'devstack',
+    password: randomBytes(16).toString('hex'),
+    database: 'devstack',
+  });
   await writeClient(stack, username, password);
   return stack.start(postgresSpec);
 }
 
 export async function writeClient(stack: EngineStack, username: string, password: string): Promise<void> {
-  await stack.writeSecret('postgres/clients', { [username]: JSON.stringify({ verifier: scram(password), role: username, grants: 'own-database' }) });
+  await stack.writeSecret('postgres/clients', {
+    [username]: JSON.stringify({ verifier: scram(password), role: username, grants: 'own-database' }),
+  });
 }
 
 // RFC 5803, as PostgreSQL stores it.
