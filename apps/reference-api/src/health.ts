@@ -1,6 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { isDevstackError } from '@devstack-core/errors';
+import { DevstackError, isDevstackError } from '@devstack-core/errors';
+import { ReferenceApiErrorCode } from './errors.ts';
 import type { Metrics } from './http/metrics.ts';
+import type { Logger } from './logger.ts';
 
 /** Something whose service is needed. */
 export interface Checked {
@@ -23,6 +25,8 @@ export interface HealthReport {
 export interface HealthOptions {
   readonly checked: readonly Checked[];
   readonly metrics: Metrics;
+  /** Told when a service comes and goes, with the whole reason. */
+  readonly logger: Logger;
   /** Whoever asks within that time gets the last answer, so that asking often costs the backends nothing. 1 s unless given. */
   readonly maxAgeMs?: number;
   /** How long one check may take; 3 s unless given. */
@@ -33,6 +37,7 @@ export interface HealthOptions {
 export class Health {
   readonly #options: HealthOptions;
   readonly #startedAt: number = performance.now();
+  readonly #away = new Set<string>();
   #last: { readonly at: number; readonly report: Promise<HealthReport> } | undefined;
 
   constructor(options: HealthOptions) {
@@ -67,24 +72,48 @@ export class Health {
     const startedAt = performance.now();
     const timeoutMs = this.#options.timeoutMs ?? 3000;
     const timer = new AbortController();
-    const late = delay(timeoutMs, `no answer within ${String(timeoutMs)} ms`, {
-      signal: timer.signal,
-      ref: false,
-    }).catch(() => undefined);
-    const reason = await Promise.race([ask(checked), late]);
+    const late = delay(timeoutMs, { error: lateAnswer(timeoutMs) }, { signal: timer.signal, ref: false }).catch(
+      () => undefined,
+    );
+    const failure = await Promise.race([ask(checked), late]);
     timer.abort();
     const latencyMs = Math.round((performance.now() - startedAt) * 100) / 100;
-    return { name: checked.name, latencyMs, ...(reason === undefined ? {} : { reason }) };
+    this.#tell(checked.name, failure);
+    return { name: checked.name, latencyMs, ...(failure === undefined ? {} : { reason: reasonOf(failure.error) }) };
+  }
+
+  // Once per change, not once per question.
+  #tell(name: string, failure: Failure | undefined): void {
+    const wasAway = this.#away.has(name);
+    if (failure === undefined && wasAway) {
+      this.#away.delete(name);
+      this.#options.logger.info({ backend: name }, 'a service is back');
+    } else if (failure !== undefined && !wasAway) {
+      this.#away.add(name);
+      this.#options.logger.warn({ backend: name, err: failure.error }, 'a service is away');
+    }
   }
 }
 
-async function ask(checked: Checked): Promise<string | undefined> {
+interface Failure {
+  readonly error: unknown;
+}
+
+async function ask(checked: Checked): Promise<Failure | undefined> {
   try {
     await checked.check();
     return undefined;
   } catch (error) {
-    return reasonOf(error);
+    return { error };
   }
+}
+
+function lateAnswer(timeoutMs: number): DevstackError {
+  return new DevstackError({
+    code: ReferenceApiErrorCode.backendUnavailable,
+    message: `There was no answer within ${String(timeoutMs)} ms.`,
+    details: { reason: 'TIMED_OUT' },
+  });
 }
 
 // Codes only: whoever may ask for the health need not learn users and addresses.

@@ -80,7 +80,7 @@ export async function startService({ settings, output, redisNatMap }: ServiceOpt
     metrics.tokenExpiry((vault.expiresAt?.getTime() ?? 0) / 1000);
     vault.assertLoggedIn();
   };
-  const health = new Health({ checked: [...all, { name: 'vault', check: checkVault }], metrics });
+  const health = new Health({ checked: [...all, { name: 'vault', check: checkVault }], metrics, logger: app.log });
 
   let isDraining = false;
   await addRoutes(app, {

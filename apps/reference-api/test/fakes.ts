@@ -95,6 +95,7 @@ export async function fakeApp(
   const health = new Health({
     checked: parts.checked ?? [{ name: 'database', check: async () => undefined }],
     metrics,
+    logger: app.log,
     maxAgeMs: 0,
     timeoutMs: 200,
   });

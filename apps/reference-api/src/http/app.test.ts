@@ -211,7 +211,7 @@ describe('for whoever runs the service', () => {
         services: { database: 'connected', redis: 'disconnected', mysql: 'disconnected', mongodb: 'disconnected' },
         details: {
           redis: { reason: 'CONNECTION_REFUSED' },
-          mysql: { reason: 'no answer within 200 ms' },
+          mysql: { reason: 'TIMED_OUT' },
           mongodb: { reason: 'FAILED' },
         },
       },

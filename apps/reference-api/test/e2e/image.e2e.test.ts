@@ -67,7 +67,14 @@ it('the image serves with a read-only root and no capability, holds no secret, a
       () => true,
       () => false,
     );
-  await expect.poll(isHealthy, { timeout: 30_000 }).toBe(true);
+  const health = (): Promise<unknown> =>
+    fetch('http://127.0.0.1:18080/health').then(async (answer) => answer.json(), String);
+  await expect
+    .poll(isHealthy, { timeout: 30_000 })
+    .toBe(true)
+    .catch(async (error: unknown) => {
+      throw new Error(`${JSON.stringify(await health())}\n${await docker(['logs', name])}`, { cause: error });
+    });
   const answer = await fetch('http://127.0.0.1:18080/api/v1/notes', {
     method: 'POST',
     headers: { 'content-type': 'application/json' },
