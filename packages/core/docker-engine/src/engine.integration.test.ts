@@ -433,6 +433,20 @@ describe('an ephemeral container', () => {
   });
 });
 
+describe('what a killed process left behind', () => {
+  it('is removed when it is old enough and does not run', async () => {
+    const name = `${prefix}-left`;
+    await engine.ephemeralContainer({ name, image, argv: ['true'], labels: { ...labels, 'test.left': prefix } });
+    expect(await engine.removeEphemeralLeftovers({ labels: { 'test.left': prefix } })).toEqual([]);
+    await vi.waitFor(async () => {
+      expect(await engine.removeEphemeralLeftovers({ olderThanMs: 100, labels: { 'test.left': prefix } })).toContain(
+        name,
+      );
+    });
+    await expect(engine.inspectContainer(name)).rejects.toMatchObject({ code: 'CONTAINER_NOT_FOUND' });
+  });
+});
+
 describe('files', () => {
   it('reach twelve volumes with owner and mode, replace old ones, and nothing runs or stays', async () => {
     const volumes = Array.from({ length: 12 }, (_, index) => `${prefix}-approle-${String(index)}`);

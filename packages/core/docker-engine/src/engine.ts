@@ -1,7 +1,13 @@
 import { openConnection, type Connection } from './connection.ts';
 import * as containers from './containers.ts';
 import { resolveEndpoint, type EndpointOptions } from './endpoint.ts';
-import { ephemeralContainer, runEphemeral, type EphemeralContainer } from './ephemeral.ts';
+import {
+  ephemeralContainer,
+  removeEphemeralLeftovers,
+  runEphemeral,
+  type EphemeralContainer,
+  type LeftoverOptions,
+} from './ephemeral.ts';
 import { events, type EventsOptions } from './events.ts';
 import { exec, type ExecOptions } from './exec.ts';
 import { putFiles, writeVolumeFiles, type WriteVolumeFilesOptions } from './files.ts';
@@ -50,6 +56,8 @@ export interface DockerEngine extends AsyncDisposable {
   runEphemeral(spec: types.EphemeralSpec): Promise<types.ProgramOutput>;
   /** For `await using`: removed at the end of the scope. */
   ephemeralContainer(spec: types.ContainerSpec): Promise<EphemeralContainer>;
+  /** Removes what a killed process left behind, and gives the names. */
+  removeEphemeralLeftovers(options?: LeftoverOptions): Promise<readonly string[]>;
 
   inspectImage(ref: string): Promise<types.ImageDetails | undefined>;
   listImages(options?: Pick<LabelOptions, 'labels'>): Promise<readonly types.ImageSummary[]>;
@@ -116,6 +124,7 @@ function toEngine(connection: Connection): DockerEngine {
     putFiles: (id, files) => putFiles(connection, id, files),
     runEphemeral: (spec) => runEphemeral(connection, spec),
     ephemeralContainer: (spec) => ephemeralContainer(connection, spec),
+    removeEphemeralLeftovers: (options = {}) => removeEphemeralLeftovers(connection, options),
 
     inspectImage: (ref) => images.inspectImage(connection, ref),
     listImages: (options = {}) => images.listImages(connection, options),

@@ -2,7 +2,7 @@ import type { Duplex, Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { DevstackError, abortReason } from '@devstack-core/errors';
 import type { Connection } from './connection.ts';
-import { createContainer, removeContainer, startContainer } from './containers.ts';
+import { createContainer, listContainers, removeContainer, startContainer } from './containers.ts';
 import { DockerEngineErrorCode } from './errors.ts';
 import { exchange } from './exec.ts';
 import { asDuplex, asReadable } from './streams.ts';
@@ -30,6 +30,26 @@ export async function ephemeralContainer(
   );
   const remove = (): Promise<void> => removeContainer(connection, id, { force: true, volumes: true });
   return { id, remove, [Symbol.asyncDispose]: remove };
+}
+
+export interface LeftoverOptions {
+  /** Younger ones may belong to a process that is at work; ten minutes unless given. */
+  readonly olderThanMs?: number;
+  /** Only those with these labels. */
+  readonly labels?: Readonly<Record<string, string | true>>;
+}
+
+/** Removes ephemeral containers that do not run and that a killed process left behind. Gives their names. */
+export async function removeEphemeralLeftovers(
+  connection: Connection,
+  options: LeftoverOptions,
+): Promise<readonly string[]> {
+  const latest = Date.now() - (options.olderThanMs ?? 600_000);
+  const rows = await listContainers(connection, { all: true, labels: { ...options.labels, [ephemeralLabel]: true } });
+  const isOver = new Set(['created', 'exited', 'dead']);
+  const leftovers = rows.filter((row) => isOver.has(row.state) && Date.parse(row.createdAt) <= latest);
+  await Promise.all(leftovers.map((row) => removeContainer(connection, row.id, { force: true, volumes: true })));
+  return leftovers.map((row) => row.name);
 }
 
 /** Runs one program in a container of its own; the container is gone afterwards, on success, error, timeout and abort. */

@@ -3,7 +3,7 @@ import { buffer } from 'node:stream/consumers';
 import { DevstackError } from '@devstack-core/errors';
 import { pack } from 'tar-stream';
 import type { Connection } from './connection.ts';
-import { createContainer, removeContainer } from './containers.ts';
+import { ephemeralContainer } from './ephemeral.ts';
 import { DockerEngineErrorCode } from './errors.ts';
 import { bytesOf } from './exec.ts';
 import type { ContainerFile, VolumeFile } from './types.ts';
@@ -37,7 +37,7 @@ export async function writeVolumeFiles(connection: Connection, options: WriteVol
   const mountOf = (volume: string): string => `volumes/${String(volumes.indexOf(volume))}`;
   // The engine mounts every volume for every archive, so one archive for all costs a tenth of one for each.
   const tar = await archive(options.files.map((file) => ({ ...file, under: mountOf(file.volume) })));
-  const id = await createContainer(connection, {
+  await using writer = await ephemeralContainer(connection, {
     image: options.image,
     entrypoint: ['/never-started'],
     network: 'none',
@@ -45,11 +45,7 @@ export async function writeVolumeFiles(connection: Connection, options: WriteVol
     binds: volumes.map((volume) => `${volume}:/${mountOf(volume)}:nocopy`),
     ...(options.labels === undefined ? {} : { labels: withoutCompose(options.labels) }),
   });
-  try {
-    await putArchive(connection, id, '/', tar);
-  } finally {
-    await removeContainer(connection, id, { force: true });
-  }
+  await putArchive(connection, writer.id, '/', tar);
 }
 
 // With its labels, compose would take the writer for a container of its own.

@@ -1,7 +1,7 @@
 export { connectDocker, type DockerEngine } from './engine.ts';
 export { resolveEndpoint, type Endpoint, type EndpointOptions } from './endpoint.ts';
 export { DockerEngineErrorCode } from './errors.ts';
-export { ephemeralLabel, type EphemeralContainer } from './ephemeral.ts';
+export { ephemeralLabel, type EphemeralContainer, type LeftoverOptions } from './ephemeral.ts';
 export type { EventsOptions } from './events.ts';
 export type { ExecOptions } from './exec.ts';
 export type { WriteVolumeFilesOptions } from './files.ts';
