@@ -3,7 +3,7 @@ import type { ChannelModel, ConfirmChannel, ConsumeMessage, SocketOptions } from
 import type { Classify } from './failure.ts';
 import { failure, type Target } from './failure.ts';
 import { Lifetime } from './lifetime.ts';
-import { tlsOptions, type Connection, type ConnectionOptions } from './options.ts';
+import { passwordOf, tlsOptions, type Connection, type ConnectionOptions } from './options.ts';
 
 /** Options of `connectAmqp`. */
 export interface AmqpOptions extends Omit<ConnectionOptions, 'database'> {
@@ -60,7 +60,8 @@ export interface AmqpConnection extends Connection {
 
 /** Connects to RabbitMQ. */
 export async function connectAmqp(options: AmqpOptions): Promise<AmqpConnection> {
-  const { host, port, username, password, vhost = '/', connectTimeoutMs, commandTimeoutMs, signal } = options;
+  const { host, port, username, vhost = '/', connectTimeoutMs, commandTimeoutMs, signal } = options;
+  const password = await passwordOf(options.password);
   const { default: amqp } = await import('amqplib');
   const target: Target = { engine: 'RabbitMQ', host, port, username, password };
   const tls = tlsOptions(options);

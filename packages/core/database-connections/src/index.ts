@@ -1,5 +1,5 @@
 export { DatabaseConnectionsErrorCode } from './errors.ts';
-export type { Connection, ConnectionOptions, Parameter, TlsOptions } from './options.ts';
+export type { Connection, ConnectionOptions, Parameter, Password, TlsOptions } from './options.ts';
 export { connectPostgres, type PostgresOptions, type SqlConnection } from './postgres.ts';
 export { connectMysql } from './mysql.ts';
 export {

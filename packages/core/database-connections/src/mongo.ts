@@ -1,7 +1,7 @@
 import type { Db, MongoClient } from 'mongodb';
 import type { Classify, Failure, ForeignError } from './failure.ts';
 import { Lifetime } from './lifetime.ts';
-import { tlsOptions, type Connection, type ConnectionOptions } from './options.ts';
+import { passwordOf, tlsOptions, type Connection, type ConnectionOptions } from './options.ts';
 
 /** A document, as the server keeps it. */
 export type MongoDocument = Record<string, unknown>;
@@ -55,13 +55,13 @@ export async function connectMongo(options: MongoOptions): Promise<MongoConnecti
     host,
     port,
     username,
-    password,
     database = 'test',
     authSource = 'admin',
     connectTimeoutMs = 5000,
     commandTimeoutMs,
     signal,
   } = options;
+  const password = await passwordOf(options.password);
   // Through `default`: a bundle of ES modules does not give the names of a CommonJS module.
   const { default: driver } = await import('mongodb');
   const tls = tlsOptions(options);

@@ -1,13 +1,15 @@
 import { isSecret } from '@devstack-core/redaction';
 import type { Classify } from './failure.ts';
 import { Lifetime } from './lifetime.ts';
-import { tlsOptions, type ConnectionOptions, type Parameter } from './options.ts';
+import { passwordOf, tlsOptions, type ConnectionOptions, type Parameter } from './options.ts';
 import type { SqlConnection } from './postgres.ts';
 
 /** Connects to MySQL or MariaDB. Integers beyond 2^53 come back as strings. */
 export async function connectMysql(options: ConnectionOptions): Promise<SqlConnection> {
-  const { host, port, username, password, database, connectTimeoutMs, commandTimeoutMs, signal } = options;
-  const mysql = await import('mysql2');
+  const { host, port, username, database, connectTimeoutMs, commandTimeoutMs, signal } = options;
+  const password = await passwordOf(options.password);
+  // Through `default`: a bundle of ES modules does not give the names of a CommonJS module.
+  const { default: mysql } = await import('mysql2');
   const ssl = tlsOptions(options);
   const lifetime = await Lifetime.open({
     target: { engine: 'MySQL', host, port, username, password },

@@ -1,4 +1,5 @@
-import type { Secret } from '@devstack-core/redaction';
+import { readPrivateFile } from '@devstack-core/durable-files';
+import { isSecret, Secret } from '@devstack-core/redaction';
 
 /** TLS with verification: against `ca` (PEM) or the system's roots, of `servername` or the host's name. */
 export interface TlsOptions {
@@ -6,12 +7,16 @@ export interface TlsOptions {
   readonly servername?: string;
 }
 
+/** A password, or the file that holds it: closed to others, its last line end not counted. */
+export type Password = Secret | { readonly file: string };
+
 /** What every `connect…` function takes. */
 export interface ConnectionOptions {
   readonly host: string;
   readonly port: number;
   readonly username: string;
-  readonly password: Secret;
+  /** A file is read at the login; `FILE_TOO_OPEN`, `FILE_MISSING` and the like are errors of `@devstack-core/durable-files`. */
+  readonly password: Password;
   readonly database?: string;
   /** No TLS by default. */
   readonly tls?: TlsOptions | false;
@@ -47,4 +52,10 @@ export function tlsOptions({
     ...(servername === undefined ? {} : { servername }),
     rejectUnauthorized: true,
   };
+}
+
+/** The password itself. */
+export async function passwordOf(password: Password): Promise<Secret> {
+  if (isSecret(password)) return password;
+  return new Secret((await readPrivateFile(password.file)).reveal().replace(/\r?\n$/, ''));
 }

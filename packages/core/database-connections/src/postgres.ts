@@ -1,7 +1,7 @@
 import { isSecret } from '@devstack-core/redaction';
 import type { Classify } from './failure.ts';
 import { Lifetime } from './lifetime.ts';
-import { tlsOptions, type Connection, type ConnectionOptions, type Parameter } from './options.ts';
+import { passwordOf, tlsOptions, type Connection, type ConnectionOptions, type Parameter } from './options.ts';
 
 /** A connection that answers SQL. */
 export interface SqlConnection extends Connection {
@@ -17,7 +17,8 @@ export interface PostgresOptions extends ConnectionOptions {
 
 /** Connects to PostgreSQL or PgBouncer (SCRAM, MD5 or plain, as the server asks). */
 export async function connectPostgres(options: PostgresOptions): Promise<SqlConnection> {
-  const { host, port, username, password, database = username, connectTimeoutMs, commandTimeoutMs, signal } = options;
+  const { host, port, username, database = username, connectTimeoutMs, commandTimeoutMs, signal } = options;
+  const password = await passwordOf(options.password);
   const { default: pg } = await import('pg');
   const lifetime = await Lifetime.open({
     target: { engine: 'PostgreSQL', host, port, username, password },

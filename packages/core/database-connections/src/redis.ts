@@ -2,7 +2,7 @@ import { isSecret, type Secret } from '@devstack-core/redaction';
 import type { Cluster, Redis, RedisOptions as DriverOptions } from 'ioredis';
 import type { Classify } from './failure.ts';
 import { Lifetime, type LifetimeOptions } from './lifetime.ts';
-import { tlsOptions, type Connection, type ConnectionOptions } from './options.ts';
+import { passwordOf, tlsOptions, type Connection, type ConnectionOptions } from './options.ts';
 
 /** Where a node is. */
 export interface Address {
@@ -37,7 +37,6 @@ export async function connectRedis(options: RedisOptions): Promise<RedisConnecti
     host,
     port,
     username = 'default',
-    password,
     cluster = false,
     nodes = [],
     natMap,
@@ -45,7 +44,10 @@ export async function connectRedis(options: RedisOptions): Promise<RedisConnecti
     commandTimeoutMs,
     signal,
   } = options;
-  const { Redis: Client } = await import('ioredis');
+  const password = await passwordOf(options.password);
+  // Through `default`: a bundle of ES modules does not give the names of a CommonJS module.
+  const { default: driver } = await import('ioredis');
+  const { Redis: Client } = driver;
   const tls = tlsOptions(options);
   const shared = {
     username,

@@ -33,7 +33,6 @@ export async function sniff(host: string, port: number): Promise<string | undefi
   }
 }
 
-/* eslint-disable no-control-regex -- protocols begin with binary headers */
 /** The names of protocols by how their servers begin. */
 const beginnings: readonly (readonly [pattern: RegExp, name: string | ((match: RegExpExecArray) => string)])[] = [
   [/^HTTP\/\d\.\d (\d{3})/, (match) => `an HTTP server (status ${match[1] ?? ''})`],
@@ -46,7 +45,6 @@ const beginnings: readonly (readonly [pattern: RegExp, name: string | ((match: R
   [/^E\0\0/, 'a PostgreSQL server'],
   [/^\x15\x03/, 'a TLS server'],
 ];
-/* eslint-enable no-control-regex */
 
 function nameOf(bytes: Buffer): string {
   const text = bytes.toString('latin1');

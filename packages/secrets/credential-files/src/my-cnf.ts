@@ -38,6 +38,5 @@ const escapes: Readonly<Record<string, string>> = {
 };
 
 function escape(text: string): string {
-  // eslint-disable-next-line no-control-regex -- backspace has an escape of its own in this format
   return text.replace(/[\\"\n\r\t\x08]/g, (character) => escapes[character] ?? character);
 }
