@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { ServiceModel } from '@devstack-core/compose-project';
 import type { DockerEngine, VolumeFile } from '@devstack-core/docker-engine';
 import { readPrivateFile, writeFileDurable } from '@devstack-core/durable-files';
-import { Secret } from '@devstack-core/redaction';
+import { isSecret, type Secret } from '@devstack-core/redaction';
 import { readRootToken } from '@devstack-core/vault-lifecycle';
 import type { OnEvent } from './events.ts';
 import type { Stack } from './stack.ts';
@@ -16,40 +16,63 @@ const fallbackTokenTtlS = 3600;
 
 /** True when this service logs in with a token made from root instead of its AppRole (`VAULT_USE_ROOT_TOKEN`, or `<SERVICE>_VAULT_USE_ROOT_TOKEN`). */
 export function usesRootToken(stack: Stack, service: ServiceModel): boolean {
-  const own = `${service.name.replaceAll('-', '_').toUpperCase()}_VAULT_USE_ROOT_TOKEN`;
-  return (stack.env[own] ?? stack.env['VAULT_USE_ROOT_TOKEN'] ?? 'false') === 'true';
+  return (stack.env[fallbackVariable(service)] ?? stack.env['VAULT_USE_ROOT_TOKEN'] ?? 'false') === 'true';
 }
 
 /**
- * Puts each service's AppRole files into its own volume, owned by its user and readable by nobody else.
- * A service on the root-token fallback gets a fresh short-lived token of its own policy instead, with a loud warning.
+ * Puts each service's AppRole files into its own volume, owned by its user and readable by nobody else; what is there already is left.
+ * A service on the root-token fallback gets a fresh short-lived token of its own policy as well, with a loud warning.
  */
 export async function deliverLogins(stack: Stack, services: readonly ServiceModel[], options: { onEvent: OnEvent; force?: boolean }): Promise<StepOutcome> {
   const engine = await stack.engine();
   const clients = services.filter((service) => service.role !== undefined && service.authentication === 'approle');
-  const fallback = clients.filter((service) => usesRootToken(stack, service));
-  const files = (await Promise.all(clients.map((service) => loginFiles(stack, service)))).flat();
-  const fingerprint = fingerprintOf(files, clients);
-  const volumes = clients.map((service) => volumeName(stack, service.name));
   const present = new Set((await engine.listVolumes({ project: stack.project.id })).map((volume) => volume.name));
-  const recordPath = join(stack.directories.state, 'delivered.json');
-  const recorded = await readFile(recordPath, 'utf8').catch(() => '');
-  const upToDate = recorded.trim() === fingerprint && volumes.every((name) => present.has(name)) && fallback.length === 0 && options.force !== true;
-  if (upToDate) return { changed: false, detail: `${String(clients.length)} services as delivered`, value: undefined };
-
-  for (const service of fallback) {
-    options.onEvent({
-      type: 'warning',
-      code: 'ROOT_TOKEN_FALLBACK',
-      text: `${service.name} logs in with a token made from the root token (policy ${service.role ?? service.name}, one hour), not with its AppRole.`,
-      hint: `Unset ${service.name.replaceAll('-', '_').toUpperCase()}_VAULT_USE_ROOT_TOKEN and VAULT_USE_ROOT_TOKEN, then run devstack up.`,
-    });
+  const delivered = await readDelivered(stack);
+  const files: VolumeFile[] = [];
+  const written: string[] = [];
+  for (const service of clients) {
+    const login = await loginFiles(stack, service);
+    const fingerprint = fingerprintOf(login);
+    const fallback = usesRootToken(stack, service);
+    const isThere = delivered[service.name] === fingerprint && present.has(volumeName(stack, service.name));
+    if (isThere && !fallback && options.force !== true) continue;
+    if (fallback) warnOfFallback(service, options.onEvent);
+    // An empty token file takes away what an earlier fallback left.
+    const token = fallback ? await fallbackToken(stack, service) : delivered[service.name] === tokenMark ? volumeFile(stack, service, 'token', '') : undefined;
+    files.push(...login, ...(token === undefined ? [] : [token]));
+    delivered[service.name] = fallback ? tokenMark : fingerprint;
+    written.push(service.name);
+    await ensureLoginVolume(stack, engine, service);
   }
-  const tokens = await Promise.all(fallback.map((service) => fallbackToken(stack, service)));
-  await Promise.all(clients.map((service) => ensureLoginVolume(stack, engine, service)));
-  await engine.writeVolumeFiles({ image: writerImage, files: [...files, ...tokens], labels: { 'com.docker.compose.project': stack.project.id } });
-  await writeFileDurable(recordPath, `${fallback.length > 0 ? 'fallback' : fingerprint}\n`);
-  return { changed: true, detail: `${String(clients.length)} services${fallback.length > 0 ? `, ${String(fallback.length)} on the root-token fallback` : ''}`, value: undefined };
+  if (files.length === 0) return { changed: false, detail: `${String(clients.length)} services as delivered`, value: undefined };
+  await engine.writeVolumeFiles({ image: writerImage, files, labels: { 'com.docker.compose.project': stack.project.id } });
+  await writeFileDurable(join(stack.directories.state, 'delivered.json'), `${JSON.stringify(delivered, null, 2)}\n`);
+  return { changed: true, detail: `to ${written.join(', ')}`, value: undefined };
+}
+
+const tokenMark = 'root-token fallback';
+
+async function readDelivered(stack: Stack): Promise<Record<string, string>> {
+  const text = await readFile(join(stack.directories.state, 'delivered.json'), 'utf8').catch(() => '{}');
+  try {
+    return JSON.parse(text) as Record<string, string>;
+  } catch {
+    // A damaged record only costs delivering again.
+    return {};
+  }
+}
+
+function warnOfFallback(service: ServiceModel, onEvent: OnEvent): void {
+  onEvent({
+    type: 'warning',
+    code: 'ROOT_TOKEN_FALLBACK',
+    text: `${service.name} logs in with a token made from the root token (policy ${service.role ?? service.name}, one hour), not with its AppRole.`,
+    hint: `Unset ${fallbackVariable(service)} and VAULT_USE_ROOT_TOKEN, then run devstack up.`,
+  });
+}
+
+function fallbackVariable(service: ServiceModel): string {
+  return `${service.name.replaceAll('-', '_').toUpperCase()}_VAULT_USE_ROOT_TOKEN`;
 }
 
 /** The volume that holds a service's login files. */
@@ -70,16 +93,7 @@ async function ensureLoginVolume(stack: Stack, engine: DockerEngine, service: Se
 
 async function loginFiles(stack: Stack, service: ServiceModel): Promise<readonly VolumeFile[]> {
   const directory = join(stack.directories.approles, service.name);
-  return Promise.all(
-    ['role-id', 'secret-id'].map(async (name) => ({
-      volume: volumeName(stack, service.name),
-      path: name,
-      content: await readPrivateFile(join(directory, name)),
-      mode: 0o600,
-      uid: service.uid ?? 0,
-      gid: service.uid ?? 0,
-    })),
-  );
+  return Promise.all(['role-id', 'secret-id'].map(async (name) => volumeFile(stack, service, name, await readPrivateFile(join(directory, name)))));
 }
 
 async function fallbackToken(stack: Stack, service: ServiceModel): Promise<VolumeFile> {
@@ -91,11 +105,16 @@ async function fallbackToken(stack: Stack, service: ServiceModel): Promise<Volum
     displayName: `root-token-fallback-${service.name}`,
     metadata: { service: service.name, reason: 'VAULT_USE_ROOT_TOKEN' },
   });
-  return { volume: volumeName(stack, service.name), path: 'token', content: token, mode: 0o600, uid: service.uid ?? 0, gid: service.uid ?? 0 };
+  return volumeFile(stack, service, 'token', token);
 }
 
-function fingerprintOf(files: readonly VolumeFile[], services: readonly ServiceModel[]): string {
-  const hash = createHash('sha256').update(services.map((service) => service.name).join(','));
-  for (const file of files) hash.update(`\0${file.volume}\0${file.path}\0${String(file.uid)}\0`).update(file.content instanceof Secret ? file.content.reveal() : file.content);
+function volumeFile(stack: Stack, service: ServiceModel, path: string, content: string | Secret): VolumeFile {
+  const owner = service.uid ?? 0;
+  return { volume: volumeName(stack, service.name), path, content, mode: 0o600, uid: owner, gid: owner };
+}
+
+function fingerprintOf(files: readonly VolumeFile[]): string {
+  const hash = createHash('sha256');
+  for (const file of files) hash.update(`${file.path}\0${String(file.uid)}\0`).update(isSecret(file.content) ? String(file.content.reveal()) : file.content);
   return hash.digest('hex');
 }

@@ -11,7 +11,7 @@ export type StackEvent =
 /** One line of a plan: what will happen to a service, and why. */
 export interface PlannedService {
   readonly service: string;
-  readonly action: 'start' | 'keep' | 'create';
+  readonly action: 'create' | 'recreate' | 'start' | 'keep';
   readonly reason: string;
 }
 

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { acquireLease } from '@devstack-core/durable-files';
 import { rotateServiceSecret, type RotationReport } from '@devstack-core/service-secrets';
@@ -17,7 +18,7 @@ export async function rotateLogins(stack: Stack, options: { readonly services?: 
   const onEvent = options.onEvent ?? ((): void => undefined);
   await using _lease = await acquireLease({ path: join(stack.directories.state, 'stack.lock'), owner: 'devstack vault rotate-secret-ids' });
   const wanted = options.services ?? [];
-  const all = consumersOf(stack);
+  const all = consumersOf(stack).filter((consumer) => wanted.includes(consumer.service) || existsSync(join(stack.directories.approles, consumer.service, 'role-id')));
   for (const name of wanted) if (!all.some((consumer) => consumer.service === name)) stack.model.service(name);
   const consumers = wanted.length === 0 ? all : all.filter((consumer) => wanted.includes(consumer.service));
   await using session = await operatorSession(stack);
@@ -25,8 +26,10 @@ export async function rotateLogins(stack: Stack, options: { readonly services?: 
     client: session.client,
     consumers,
     directory: stack.directories.approles,
-    deliver: async () => {
-      await deliverLogins(stack, stack.model.services, { onEvent, force: true });
+    deliver: async (consumer) => {
+      const service = stack.model.services.find((candidate) => candidate.name === consumer.service);
+      // The host's own logins are read from where they were written.
+      if (service !== undefined) await deliverLogins(stack, [service], { onEvent, force: true });
     },
   });
   return consumers;

@@ -11,6 +11,7 @@ import { StackErrorCode } from './errors.ts';
 import type { OnEvent, PlannedService } from './events.ts';
 import { probesFor, type ServiceProbe } from './health.ts';
 import { ensureImages } from './images.ts';
+import { planServices } from './plan.ts';
 import { assertPortsFree } from './preflight.ts';
 import { ensureRedisCluster } from './redis-cluster.ts';
 import { selectServices, type Stack } from './stack.ts';
@@ -53,7 +54,8 @@ export async function up(stack: Stack, options: UpOptions = {}): Promise<UpResul
   const before = await (await stack.engine()).listContainers({ project: stack.project.id, all: true });
   const services = withClusterPeers(stack, selectServices(stack.model, options), before, onEvent);
   const profile = options.services === undefined || options.services.length === 0 ? (options.profile ?? 'standard') : 'custom';
-  onEvent({ type: 'plan', profile, services: plan(services, before), resumedAfter: steps.resumedAfter });
+  const planned = await planServices(stack, services, before);
+  onEvent({ type: 'plan', profile, services: planned, resumedAfter: steps.resumedAfter });
 
   await steps.run('ports', 'Check ports', async () => {
     await assertPortsFree(stack, services);
@@ -63,11 +65,11 @@ export async function up(stack: Stack, options: UpOptions = {}): Promise<UpResul
     const made = await ensureImages(stack, services, { onEvent, signal });
     return { changed: made.length > 0, detail: made.length === 0 ? 'all present' : `made: ${made.join(', ')}`, value: undefined };
   });
-  await steps.run('vault-start', 'Start Vault', () => startVault(stack, { onEvent, signal }));
+  await steps.run('vault-start', 'Start Vault', () => startVault(stack, { onEvent, signal, isRight: isKept(planned, 'vault') }));
   await steps.run('vault-open', 'Open Vault', () => openVault(stack, { onEvent, signal }));
   await steps.run('bootstrap', 'Roles and secrets', () => bootstrap(stack, { onEvent }));
   await steps.run('deliver', 'Deliver logins', () => deliverLogins(stack, services, { onEvent }));
-  await steps.run('services', 'Start services', () => startServices(stack, services, before, onEvent, signal));
+  await steps.run('services', 'Start services', () => startServices(stack, services, planned, before, onEvent, signal));
   await steps.run('redis-cluster', 'Redis cluster', () => formRedisCluster(stack, services, onEvent, signal));
   const results = await steps.run('healthy', 'Wait for health', () => waitUntilHealthy(stack, services, { onEvent, signal, deadlineMs: options.deadlineMs ?? 300_000 }));
   await steps.finish();
@@ -90,16 +92,13 @@ function withClusterPeers(stack: Stack, services: readonly ServiceModel[], conta
   return stack.model.services.filter((service) => services.includes(service) || missing.includes(service));
 }
 
-function plan(services: readonly ServiceModel[], containers: readonly ContainerSummary[]): readonly PlannedService[] {
-  return services.map((service) => {
-    const container = containers.find((candidate) => candidate.service === service.name);
-    if (container === undefined) return { service: service.name, action: 'create', reason: 'not created yet' };
-    if (container.state === 'running') return { service: service.name, action: 'keep', reason: container.status };
-    return { service: service.name, action: 'start', reason: container.status };
-  });
+function isKept(planned: readonly PlannedService[], service: string): boolean {
+  return planned.some((one) => one.service === service && one.action === 'keep');
 }
 
-async function startServices(stack: Stack, services: readonly ServiceModel[], before: readonly ContainerSummary[], onEvent: OnEvent, signal: AbortSignal | undefined): Promise<{ changed: boolean; detail: string; value: undefined }> {
+async function startServices(stack: Stack, services: readonly ServiceModel[], planned: readonly PlannedService[], before: readonly ContainerSummary[], onEvent: OnEvent, signal: AbortSignal | undefined): Promise<{ changed: boolean; detail: string; value: undefined }> {
+  // Vault is running by now; what is left to do decides whether compose is needed at all.
+  if (planned.every((one) => one.action === 'keep' || one.service === 'vault')) return { changed: false, detail: 'all running', value: undefined };
   try {
     await stack.compose.up({
       services: services.map((service) => service.name),
@@ -114,12 +113,8 @@ async function startServices(stack: Stack, services: readonly ServiceModel[], be
     if (failed !== undefined) throw failed;
     throw error;
   }
-  const after = await (await stack.engine()).listContainers({ project: stack.project.id, all: true });
-  const touched = after.filter((container) => {
-    const old = before.find((candidate) => candidate.id === container.id);
-    return old?.state !== 'running' && services.some((service) => service.name === container.service);
-  });
-  return { changed: touched.length > 0, detail: touched.length === 0 ? 'all running' : `started ${touched.map((container) => container.service ?? container.name).join(', ')}`, value: undefined };
+  const touched = planned.filter((one) => one.action !== 'keep').map((one) => one.service);
+  return { changed: true, detail: `started ${touched.join(', ')}`, value: undefined };
 }
 
 // A container that could not start (a port taken in the meantime) would stay behind in state "created".
@@ -141,7 +136,7 @@ async function formRedisCluster(stack: Stack, services: readonly ServiceModel[],
     const address = service.networks[0]?.address;
     return port === undefined || address === undefined ? [] : [{ name: service.name, host: port.hostAddress, port: port.hostPort, address }];
   });
-  const outcome = await whenReachable(stack, members, onEvent, signal, () =>
+  const outcome = await whenReachable(stack, members, onEvent, () =>
     ensureRedisCluster({
       nodes,
       username: secret['username']?.reveal() ?? 'default',
@@ -156,20 +151,25 @@ async function formRedisCluster(stack: Stack, services: readonly ServiceModel[],
 // A node that has only just been started refuses or drops connections for a moment.
 const redisDeadlineMs = 60_000;
 
-async function whenReachable<T>(stack: Stack, members: readonly ServiceModel[], onEvent: OnEvent, signal: AbortSignal | undefined, work: () => Promise<T>): Promise<T> {
+async function whenReachable<T>(stack: Stack, members: readonly ServiceModel[], onEvent: OnEvent, work: () => Promise<T>): Promise<T> {
   const started = performance.now();
   for (;;) {
     try {
       return await work();
     } catch (error) {
       const elapsedMs = performance.now() - started;
-      if (!isDevstackError(error) || !error.code.startsWith('CONNECTION_') || elapsedMs > redisDeadlineMs) throw error;
+      if (!isStillStarting(error) || elapsedMs > redisDeadlineMs) throw error;
       const failed = await firstFailure(stack, members);
       if (failed !== undefined) throw failed;
       onEvent({ type: 'waiting', step: 'redis-cluster', for: members.map((member) => member.name), elapsedMs, deadlineMs: redisDeadlineMs });
       await delay(100);
     }
   }
+}
+
+function isStillStarting(error: unknown): boolean {
+  if (!isDevstackError(error)) return false;
+  return error.code.startsWith('CONNECTION_') || / LOADING /.test(error.message);
 }
 
 async function waitUntilHealthy(

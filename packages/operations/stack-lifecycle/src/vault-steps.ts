@@ -24,11 +24,11 @@ interface BootstrapRecord {
 
 const auditPath = '/vault/audit/audit.log';
 
-/** Starts Vault's container and waits until it answers, sealed or not. Throws VAULT_NOT_READY with its last log lines. */
-export async function startVault(stack: Stack, options: { onEvent: OnEvent; signal?: AbortSignal | undefined; deadlineMs?: number }): Promise<StepOutcome<SealState>> {
+/** Starts Vault's container, unless the plan found it right (`isRight`) and it answers, and waits until it does, sealed or not. Throws VAULT_NOT_READY with its last log lines. */
+export async function startVault(stack: Stack, options: { onEvent: OnEvent; signal?: AbortSignal | undefined; deadlineMs?: number; isRight?: boolean }): Promise<StepOutcome<SealState>> {
   const client = stack.vault();
-  const before = await answers(client);
-  if (before !== undefined && (await vaultIsOurs(stack))) return { changed: false, detail: describeSeal(before), value: before };
+  const before = options.isRight === true ? await answers(client) : undefined;
+  if (before !== undefined) return { changed: false, detail: describeSeal(before), value: before };
   await stack.compose.up({
     services: ['vault'],
     build: false,
@@ -158,11 +158,6 @@ async function answers(client: VaultClient): Promise<SealState | undefined> {
     if (isDevstackError(error, 'VAULT_UNREACHABLE')) return undefined;
     throw error;
   }
-}
-
-async function vaultIsOurs(stack: Stack): Promise<boolean> {
-  const containers = await (await stack.engine()).listContainers({ project: stack.project.id });
-  return containers.some((container) => container.service === 'vault' && container.state === 'running');
 }
 
 async function vaultNotReady(stack: Stack, deadlineMs: number): Promise<DevstackError> {
