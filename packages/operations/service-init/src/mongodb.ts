@@ -73,7 +73,8 @@ export function ferretArguments(url: string): readonly string[] {
     '--state-dir=/tmp',
     '--telemetry=disable',
     '--log-format=text',
-    '--log-level=WARN',
+    // It warns, at length, of each client that says goodbye.
+    '--log-level=ERROR',
     '--no-log-uuid',
     '--test-enable-new-auth',
   ];
