@@ -6,7 +6,10 @@ const eslint = new ESLint({ cwd: new URL('../..', import.meta.url).pathname });
 /** What the repository's own configuration says about this text as a file of the repository. */
 async function findings(file: string, text: string): Promise<readonly Linter.LintMessage[]> {
   const [result] = await eslint.lintText(text, { filePath: file });
-  return result?.messages ?? [];
+  const messages = result?.messages ?? [];
+  // A text that could not be parsed was not judged.
+  expect(messages.filter((message) => message.fatal === true)).toEqual([]);
+  return messages;
 }
 
 // Existing files: the typed rules need them to be part of a project.
