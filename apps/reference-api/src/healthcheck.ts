@@ -1,9 +1,9 @@
 import process from 'node:process';
 
-// For the image's health check: asks whether the service is ready, as whoever routes requests to it would.
+// For the image's health check: healthy when everything that the service uses is, so that the stack's status tells.
 const port = process.env['LISTEN_PORT'] ?? '8080';
 try {
-  const { status } = await fetch(`http://127.0.0.1:${port}/ready`, { signal: AbortSignal.timeout(4000) });
+  const { status } = await fetch(`http://127.0.0.1:${port}/health`, { signal: AbortSignal.timeout(4000) });
   process.exitCode = status === 200 ? 0 : 1;
 } catch {
   process.exitCode = 1;

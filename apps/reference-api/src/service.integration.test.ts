@@ -136,14 +136,14 @@ describe('the service on the whole stack', () => {
 
   it('follows a password that was rotated, without a restart', async () => {
     await using api = await running();
-    await expect.poll(async () => (await api.get('/ready')).status, { timeout: 20_000 }).toBe(200);
+    await expect.poll(async () => (await api.get('/health')).status, { timeout: 20_000 }).toBe(200);
     await stack.rotateMysqlPassword();
     await expect.poll(async () => (await api.get('/api/v1/statistics')).status, { timeout: 10_000 }).toBe(200);
   });
 
   it('saves notes while the broker is away, and sends their events when it is back', async () => {
     await using api = await running();
-    await expect.poll(async () => (await api.get('/ready')).status, { timeout: 20_000 }).toBe(200);
+    await expect.poll(async () => (await api.get('/health')).status, { timeout: 20_000 }).toBe(200);
     await stack.rabbitmq.exec('kill -STOP $(pgrep -o beam.smp)');
     let note: Note;
     try {

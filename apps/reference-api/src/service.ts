@@ -85,7 +85,7 @@ export async function startService({ settings, output, redisNatMap }: ServiceOpt
   let isDraining = false;
   await addRoutes(app, {
     notes: { notes, revisions, counts },
-    status: { health, metrics, isDraining: () => isDraining },
+    status: { health, metrics, isDraining: () => isDraining, required: ['database'] },
   });
   const url = await app.listen(settings.listen);
   if (settings.vault.method === 'token')

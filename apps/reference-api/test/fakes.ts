@@ -108,7 +108,7 @@ export async function fakeApp(
       },
       counts: { record: async () => undefined, read: async () => ({ created: 1, updated: 2, deleted: 3 }) },
     },
-    status: { health, metrics, isDraining: parts.isDraining ?? (() => false) },
+    status: { health, metrics, isDraining: parts.isDraining ?? (() => false), required: ['database'] },
   });
   const logged = async (): Promise<string> => {
     await log.end();

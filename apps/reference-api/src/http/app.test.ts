@@ -216,11 +216,21 @@ describe('for whoever runs the service', () => {
         },
       },
     ]);
-    expect((await app.inject('/ready')).statusCode).toBe(503);
+    // Notes can still be served.
+    expect((await app.inject('/ready')).statusCode).toBe(200);
     const metrics = (await app.inject('/metrics')).body;
     expect(metrics).toContain('devstack_backend_up{backend="database"} 1');
     expect(metrics).toContain('devstack_backend_up{backend="redis"} 0');
     expect(metrics).toContain('http_requests_total{method="GET",route="/health",status="503"} 1');
+  });
+
+  it('ready is no without the database', async () => {
+    const { app } = await fakeApp({ checked: [{ name: 'database', check: unavailable }] });
+    const answer = await app.inject('/ready');
+    expect([answer.statusCode, answer.json()]).toEqual([
+      503,
+      { status: 'unhealthy', services: { database: 'disconnected' } },
+    ]);
   });
 
   it('ready is no while it drains, and connections are closed', async () => {

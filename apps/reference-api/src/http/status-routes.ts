@@ -7,6 +7,8 @@ export interface StatusRoutesOptions {
   readonly health: Health;
   readonly metrics: Metrics;
   readonly isDraining: () => boolean;
+  /** The services without which no request can be answered. What is only a cache or comes later may be away. */
+  readonly required: readonly string[];
 }
 
 const services = { type: 'object', additionalProperties: { type: 'string', enum: ['connected', 'disconnected'] } };
@@ -32,7 +34,10 @@ const readiness = {
 };
 
 /** `/health` says how everything is, `/ready` whether to send requests here, `/metrics` is for Prometheus. */
-export function addStatusRoutes(app: FastifyInstance, { health, metrics, isDraining }: StatusRoutesOptions): void {
+export function addStatusRoutes(
+  app: FastifyInstance,
+  { health, metrics, isDraining, required }: StatusRoutesOptions,
+): void {
   const tags = ['status'];
   const quiet = { logLevel: 'warn' as const };
   app.get(
@@ -62,11 +67,9 @@ export function addStatusRoutes(app: FastifyInstance, { health, metrics, isDrain
     },
     async (_request, reply) => {
       if (isDraining()) return reply.code(503).send({ status: 'draining', services: {} });
-      const answer = await health.report();
-      const isReady = answer.status === 'healthy';
-      return reply
-        .code(isReady ? 200 : 503)
-        .send({ status: isReady ? 'ready' : 'unhealthy', services: answer.services });
+      const { services: state } = await health.report();
+      const isReady = required.every((name) => state[name] === 'connected');
+      return reply.code(isReady ? 200 : 503).send({ status: isReady ? 'ready' : 'unhealthy', services: state });
     },
   );
   app.get(

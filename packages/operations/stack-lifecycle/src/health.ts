@@ -14,7 +14,11 @@ export interface HealthReport {
 }
 
 /** Asks each service by its own protocol, with its own credentials, all at once. A failed probe is a value, not an exception. */
-export async function health(stack: Stack, services: readonly ServiceModel[], options: { timeoutMs?: number; signal?: AbortSignal | undefined } = {}): Promise<HealthReport> {
+export async function health(
+  stack: Stack,
+  services: readonly ServiceModel[],
+  options: { timeoutMs?: number; signal?: AbortSignal | undefined } = {},
+): Promise<HealthReport> {
   let probes: readonly ServiceProbe[];
   try {
     probes = await probesFor(stack, services);
@@ -22,12 +26,24 @@ export async function health(stack: Stack, services: readonly ServiceModel[], op
     if (!isDevstackError(error)) throw error;
     return withoutVault(stack, services, error);
   }
-  const results = await Promise.all(probes.map((one) => probe({ timeoutMs: options.timeoutMs ?? 5_000, ...one, ...(options.signal === undefined ? {} : { signal: options.signal }) })));
+  const results = await Promise.all(
+    probes.map((one) =>
+      probe({
+        timeoutMs: options.timeoutMs ?? 5_000,
+        ...one,
+        ...(options.signal === undefined ? {} : { signal: options.signal }),
+      }),
+    ),
+  );
   return { healthy: results.every((result) => result.healthy), services: results };
 }
 
 // Without Vault there is no password to ask with: Vault's own probe says what is wrong, the others that they could not be asked.
-async function withoutVault(stack: Stack, services: readonly ServiceModel[], error: DevstackError): Promise<HealthReport> {
+async function withoutVault(
+  stack: Stack,
+  services: readonly ServiceModel[],
+  error: DevstackError,
+): Promise<HealthReport> {
   const results = await Promise.all(
     services.map(async (service): Promise<ProbeResult> => {
       if (service.name === 'vault') return probe(probeFor(stack, service, {}));
@@ -76,6 +92,8 @@ function probeFor(stack: Stack, service: ServiceModel, credentials: Readonly<Rec
     // PgBouncer's own database is its console; a query has to go through it to the server.
     credentials: service.protocol === 'pgbouncer' ? { ...credentials, database: new Secret('postgres') } : credentials,
     ...(service.protocol === 'redis-cluster' ? { natMap: redisNatMap(stack) } : {}),
+    // Not /ready, which is for whoever sends requests there: that is content with what they need.
+    ...(service.protocol === 'http' ? { path: '/health' } : {}),
   };
 }
 
@@ -85,7 +103,11 @@ export function redisNatMap(stack: Stack): Readonly<Record<string, { host: strin
   return Object.fromEntries(
     nodes.flatMap((node) => {
       const port = node.ports[0];
-      return node.networks.flatMap((leg) => (leg.address === undefined || port === undefined ? [] : [[`${leg.address}:6379`, { host: port.hostAddress, port: port.hostPort }]]));
+      return node.networks.flatMap((leg) =>
+        leg.address === undefined || port === undefined
+          ? []
+          : [[`${leg.address}:6379`, { host: port.hostAddress, port: port.hostPort }]],
+      );
     }),
   );
 }
