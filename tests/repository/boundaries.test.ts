@@ -116,7 +116,7 @@ describe('the lint configuration', { timeout: 60_000 }, () => {
     ['the door itself', 'packages/core/command-runner/src/run.ts', "import 'execa';"],
     [
       'a test puts two domain libraries together',
-      'packages/secrets/service-secrets/src/x.test.ts',
+      'packages/operations/health-probe/src/probe.test.ts',
       "import '@devstack-core/vault-lifecycle';",
     ],
   ])('accepts: %s', async (_title, file, text) => {
