@@ -14,6 +14,8 @@ export default defineConfig({
     allowOnly: !process.env['CI'],
     coverage: {
       provider: 'v8',
+      // A failing test must not hide what the others cover.
+      reportOnFailure: true,
       include: ['packages/*/*/src/**/*.ts', 'src/**/*.ts'],
       exclude: ['**/*.test.ts', '**/index.ts'],
       reporter: ['text-summary', 'json-summary', 'lcov'],
