@@ -11,7 +11,6 @@ export default defineConfig({
   sourcemap: false,
   clean: true,
   splitting: true,
-  minify: true,
   noExternal: [/./],
   // What drivers load where it is there.
   external: [
@@ -21,6 +20,9 @@ export default defineConfig({
   esbuildOptions(options) {
     options.conditions = ['@devstack-core/source'];
     options.legalComments = 'none';
+    // Small, and a stack trace still has names.
+    options.minifyWhitespace = true;
+    options.minifySyntax = true;
   },
   // Otherwise Node reads each file as CommonJS first.
   onSuccess: async () => {

@@ -56,11 +56,19 @@ describe('the outbox', () => {
 
   it('keeps what the broker has not confirmed, and publishes it later', async () => {
     const { pending, store } = outboxOf('1', '2');
-    const publish = vi.fn().mockRejectedValueOnce(new Error('gone')).mockResolvedValue(undefined);
+    const publish = vi
+      .fn()
+      .mockRejectedValueOnce(new Error('gone'))
+      .mockRejectedValueOnce(new Error('gone'))
+      .mockResolvedValue(undefined);
     using relay = new OutboxRelay({ store, logger, rabbitmq: brokerOf(publish) });
     relay.wake();
     await relay.idle();
     expect(pending).toHaveLength(2);
+    relay.wake();
+    await relay.idle();
+    expect(pending).toHaveLength(2);
+    expect(logger.warn).toHaveBeenCalledTimes(1);
     relay.start(20);
     await vi.waitFor(() => {
       expect(pending).toHaveLength(0);

@@ -51,6 +51,7 @@ export class OutboxRelay implements Disposable {
   #timer: NodeJS.Timeout | undefined;
   #running: Promise<void> | undefined;
   #isWanted = false;
+  #isStuck = false;
 
   constructor(options: {
     readonly store: NoteStore;
@@ -105,8 +106,12 @@ export class OutboxRelay implements Disposable {
           await this.#store.forgetEvents(batch.map(({ position }) => position));
         }
       });
+      if (this.#isStuck) this.#logger.info('events are published again');
+      this.#isStuck = false;
     } catch (error) {
-      this.#logger.warn({ err: error }, 'events wait in the outbox');
+      // Once per change, not once per try.
+      if (!this.#isStuck) this.#logger.warn({ err: error }, 'no events are published, they wait in the outbox');
+      this.#isStuck = true;
     }
   }
 }
