@@ -1,4 +1,5 @@
 import { chmod, cp, mkdtemp, rm } from 'node:fs/promises';
+import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -31,8 +32,10 @@ afterAll(async () => {
 
 it('the image serves with a read-only root and no capability, holds no secret, and drains on SIGTERM', async () => {
   const { settings } = stack;
+  const port = await freePort();
+  const url = `http://127.0.0.1:${String(port)}`;
   const environment = {
-    LISTEN_PORT: '18080',
+    LISTEN_PORT: String(port),
     LISTEN_HOST: '127.0.0.1',
     VAULT_ADDR: settings.vault.address,
     VAULT_APPROLE_PATH: '/run/approle',
@@ -67,15 +70,14 @@ it('the image serves with a read-only root and no capability, holds no secret, a
       () => true,
       () => false,
     );
-  const health = (): Promise<unknown> =>
-    fetch('http://127.0.0.1:18080/health').then(async (answer) => answer.json(), String);
+  const health = (): Promise<unknown> => fetch(`${url}/health`).then(async (answer) => answer.json(), String);
   await expect
     .poll(isHealthy, { timeout: 30_000 })
     .toBe(true)
     .catch(async (error: unknown) => {
       throw new Error(`${JSON.stringify(await health())}\n${await docker(['logs', name])}`, { cause: error });
     });
-  const answer = await fetch('http://127.0.0.1:18080/api/v1/notes', {
+  const answer = await fetch(`${url}/api/v1/notes`, {
     method: 'POST',
     headers: { 'content-type': 'application/json' },
     body: JSON.stringify({ title: 'from the image', body: 'b' }),
@@ -91,3 +93,11 @@ it('the image serves with a read-only root and no capability, holds no secret, a
   for (const secret of stack.secrets) expect(said).not.toContain(secret);
   expect(said).toContain('drained');
 });
+
+async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as { port: number };
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}
