@@ -13,7 +13,11 @@ describe('the command line', () => {
     ['logs -f redis-2 --tail 5', 'logs', { follow: true, services: ['redis-2'], tail: '5' }],
     ['exec postgres -- ls -l --color', 'exec', { service: 'postgres', '--': ['ls', '-l', '--color'] }],
     ['vault show-password postgres', 'vault show-password', { service: 'postgres', field: 'password' }],
-    ['vault-show-password postgres --field username', 'vault show-password', { service: 'postgres', field: 'username' }],
+    [
+      'vault-show-password postgres --field username',
+      'vault show-password',
+      { service: 'postgres', field: 'username' },
+    ],
     ['vault-bootstrap', 'vault bootstrap', {}],
     ['vault-approle-status --json', 'vault approle-status', { json: true }],
     ['images build --rebuild', 'images', { action: 'build', rebuild: true }],
@@ -40,7 +44,10 @@ describe('the command line', () => {
     ['vault', /Name what to do/],
     ['up --progress loud', /progress/],
   ])('%s is a usage error that says what would be right', async (line, message) => {
-    await expect(parse(line.split(' '))).rejects.toMatchObject({ code: 'USAGE', message: expect.stringMatching(message) as string });
+    await expect(parse(line.split(' '))).rejects.toMatchObject({
+      code: 'USAGE',
+      message: expect.stringMatching(message) as string,
+    });
   });
 
   test('help lists every command, and each page has examples and exit codes', () => {
@@ -55,7 +62,10 @@ describe('the command line', () => {
 
   test('every example of the help is a command line that parses', async () => {
     for (const [example] of commands.flatMap((spec) => spec.examples)) {
-      const line = example.replace(/^.*\| /, '').replace(/ > .*$/, '').replace(/^devstack /, '');
+      const line = example
+        .replace(/^.*\| /, '')
+        .replace(/ > .*$/, '')
+        .replace(/^devstack /, '');
       await expect(parse(line.split(' ')), example).resolves.toMatchObject({ kind: 'command' });
     }
   });

@@ -8,7 +8,14 @@ import { helpPage } from './help.ts';
 /** What the words on the command line ask for: a text to print (help, version), or a command to run. */
 export type Parsed =
   | { readonly kind: 'text'; readonly text: string }
-  | { readonly kind: 'command'; readonly name: string; readonly arguments: Arguments; readonly json: boolean; readonly progress: string; readonly run: (context: Context) => Promise<Outcome> };
+  | {
+      readonly kind: 'command';
+      readonly name: string;
+      readonly arguments: Arguments;
+      readonly json: boolean;
+      readonly progress: string;
+      readonly run: (context: Context) => Promise<Outcome>;
+    };
 
 /** Parses without running. Throws USAGE with the nearest right word. */
 export async function parse(argv: readonly string[]): Promise<Parsed> {
@@ -20,14 +27,20 @@ export async function parse(argv: readonly string[]): Promise<Parsed> {
   const parser = yargs()
     .scriptName('devstack')
     .locale('en')
-    .parserConfiguration({ 'parse-numbers': false, 'dot-notation': false, 'populate--': true, 'camel-case-expansion': false, 'parse-positional-numbers': false })
+    .parserConfiguration({
+      'parse-numbers': false,
+      'dot-notation': false,
+      'populate--': true,
+      'camel-case-expansion': false,
+      'parse-positional-numbers': false,
+    })
     .exitProcess(false)
     .help(false)
     .version(false)
     .strict()
     .recommendCommands()
     .demandCommand(1, 'Name a command.')
-    .fail((message, error) => {
+    .fail((message: string | null, error: unknown) => {
       // yargs gives a message for usage errors only; anything else is ours and goes on as it is.
       if (message === null && error instanceof Error) throw error;
       throw usageError(message ?? 'That is not a command.', asked);
@@ -68,12 +81,17 @@ function addAll(parser: Argv, onChosen: Chosen): void {
 }
 
 function add(parser: Argv, word: string, spec: CommandSpec, onChosen: Chosen): void {
-  const positionals = (spec.positionals ?? []).map((one) => (one.required === true ? `<${one.name}${one.variadic === true ? '..' : ''}>` : `[${one.name}${one.variadic === true ? '..' : ''}]`));
+  const positionals = (spec.positionals ?? []).map((one) =>
+    one.required === true
+      ? `<${one.name}${one.variadic === true ? '..' : ''}>`
+      : `[${one.name}${one.variadic === true ? '..' : ''}]`,
+  );
   parser.command(
     [word, ...positionals].join(' '),
     spec.describe,
     (sub) => {
-      for (const positional of spec.positionals ?? []) sub.positional(positional.name, { type: 'string', describe: positional.describe });
+      for (const positional of spec.positionals ?? [])
+        sub.positional(positional.name, { type: 'string', describe: positional.describe });
       for (const [name, flag] of Object.entries(allFlags(spec))) {
         sub.option(name, {
           type: flag.type,
@@ -95,13 +113,26 @@ function add(parser: Argv, word: string, spec: CommandSpec, onChosen: Chosen): v
 export function allFlags(spec: CommandSpec): NonNullable<CommandSpec['flags']> {
   return {
     ...spec.flags,
-    ...(spec.json === true ? { json: { type: 'boolean', describe: 'Print one JSON document on stdout' } as const } : {}),
-    progress: { type: 'string', describe: 'How to show progress on stderr', choices: ['auto', 'plain', 'ndjson', 'none'], default: 'auto' },
+    ...(spec.json === true
+      ? { json: { type: 'boolean', describe: 'Print one JSON document on stdout' } as const }
+      : {}),
+    progress: {
+      type: 'string',
+      describe: 'How to show progress on stderr',
+      choices: ['auto', 'plain', 'ndjson', 'none'],
+      default: 'auto',
+    },
     color: { type: 'boolean', describe: 'Colours on a terminal (--no-color turns them off)', default: true },
   };
 }
 
 function usageError(message: string, asked: readonly string[]): DevstackError {
-  const known = commands.some((spec) => spec.name.split(' ')[0] === asked[0] || (spec.aliases ?? []).includes(asked[0] ?? ''));
-  return new DevstackError({ code: 'USAGE', message: message.trim().replaceAll('\n', ' '), hint: `See: devstack ${known ? `${asked[0] ?? ''} ` : ''}--help` });
+  const known = commands.some(
+    (spec) => spec.name.split(' ')[0] === asked[0] || (spec.aliases ?? []).includes(asked[0] ?? ''),
+  );
+  return new DevstackError({
+    code: 'USAGE',
+    message: message.trim().replaceAll('\n', ' '),
+    hint: `See: devstack ${known ? `${asked[0] ?? ''} ` : ''}--help`,
+  });
 }

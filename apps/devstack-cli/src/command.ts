@@ -53,7 +53,7 @@ export function stringArgument(args: Arguments, name: string): string | undefine
 
 export function listArgument(args: Arguments, name: string): readonly string[] {
   const value = args[name];
-  return Array.isArray(value) ? value.map(String) : value === undefined ? [] : [String(value as string)];
+  return Array.isArray(value) ? value.map(String) : typeof value === 'string' ? [value] : [];
 }
 
 export function numberArgument(args: Arguments, name: string): number | undefined {

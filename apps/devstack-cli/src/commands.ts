@@ -1,7 +1,17 @@
 import type { CommandSpec, Positional } from './command.ts';
 
-const service: Positional = { name: 'service', describe: 'A service of the stack, as devstack status names it', required: true, completes: 'service' };
-const services: Positional = { name: 'services', describe: 'Only these services', variadic: true, completes: 'service' };
+const service: Positional = {
+  name: 'service',
+  describe: 'A service of the stack, as devstack status names it',
+  required: true,
+  completes: 'service',
+};
+const services: Positional = {
+  name: 'services',
+  describe: 'Only these services',
+  variadic: true,
+  completes: 'service',
+};
 const profile = { type: 'string', describe: 'Which services: minimal, standard or reference', alias: 'p' } as const;
 const yes = { type: 'boolean', describe: 'Do not ask', alias: 'y' } as const;
 
@@ -13,7 +23,14 @@ export const commands: readonly CommandSpec[] = [
     group: 'Stack',
     describe: 'Bring the stack up and wait until every service answers by its own protocol',
     positionals: [services],
-    flags: { profile, timeout: { type: 'string', describe: 'Seconds that all services together may take to become healthy', default: '300' } },
+    flags: {
+      profile,
+      timeout: {
+        type: 'string',
+        describe: 'Seconds that all services together may take to become healthy',
+        default: '300',
+      },
+    },
     examples: [
       ['devstack up', 'the standard profile'],
       ['devstack up --profile minimal', 'Vault, PostgreSQL, PgBouncer and one Redis node'],
@@ -71,7 +88,10 @@ export const commands: readonly CommandSpec[] = [
     describe: 'Ask every running service by its own protocol, with its own password',
     positionals: [services],
     exits: [[3, 'asked, and at least one is not healthy']],
-    examples: [['devstack health postgres redis-1', 'two services'], ['devstack health --json', 'for machines']],
+    examples: [
+      ['devstack health postgres redis-1', 'two services'],
+      ['devstack health --json', 'for machines'],
+    ],
     json: true,
     run: async (args, context) => (await import('./commands/health.ts')).run(args, context),
   },
@@ -80,8 +100,14 @@ export const commands: readonly CommandSpec[] = [
     group: 'Look',
     describe: 'The log of services',
     positionals: [services],
-    flags: { follow: { type: 'boolean', describe: 'Go on until interrupted', alias: 'f' }, tail: { type: 'string', describe: 'How many lines of each, at first', default: '100' } },
-    examples: [['devstack logs -f redis-2', 'follow one'], ['devstack logs --tail 20', 'the end of all']],
+    flags: {
+      follow: { type: 'boolean', describe: 'Go on until interrupted', alias: 'f' },
+      tail: { type: 'string', describe: 'How many lines of each, at first', default: '100' },
+    },
+    examples: [
+      ['devstack logs -f redis-2', 'follow one'],
+      ['devstack logs --tail 20', 'the end of all'],
+    ],
     run: async (args, context) => (await import('./commands/logs.ts')).run(args, context),
   },
   {
@@ -106,7 +132,11 @@ export const commands: readonly CommandSpec[] = [
     group: 'Work with services',
     describe: "Open a service's own prompt; it fetches the password itself",
     positionals: [service],
-    examples: [['devstack shell postgres', 'psql'], ['echo "SELECT 1" | devstack shell postgres', 'one statement'], ['devstack shell redis', 'commands to the whole cluster']],
+    examples: [
+      ['devstack shell postgres', 'psql'],
+      ['echo "SELECT 1" | devstack shell postgres', 'one statement'],
+      ['devstack shell redis', 'commands to the whole cluster'],
+    ],
     run: async (args, context) => (await import('./commands/shell.ts')).run(args, context),
   },
   {
@@ -213,7 +243,10 @@ export const commands: readonly CommandSpec[] = [
     describe: 'Each image: present or not, its size and where it comes from',
     positionals: [{ name: 'action', describe: 'build: make what is missing' }],
     flags: { profile, rebuild: { type: 'boolean', describe: 'With build: make all anew' } },
-    examples: [['devstack images', 'the table'], ['devstack images build', 'before going offline']],
+    examples: [
+      ['devstack images', 'the table'],
+      ['devstack images build', 'before going offline'],
+    ],
     json: true,
     run: async (args, context) => (await import('./commands/images.ts')).run(args, context),
   },

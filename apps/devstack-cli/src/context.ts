@@ -25,11 +25,20 @@ export interface Context {
 const marker = 'infrastructure/compose/compose.yaml';
 
 /** Wires the real adapters. Nothing is opened yet. */
-export function createContext(options: { readonly env: Readonly<Record<string, string | undefined>>; readonly cwd: string; readonly signal: AbortSignal; readonly progress: string; readonly color: boolean; readonly json: boolean }): Context {
+export function createContext(options: {
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly cwd: string;
+  readonly signal: AbortSignal;
+  readonly progress: string;
+  readonly color: boolean;
+  readonly json: boolean;
+}): Context {
   let stack: Promise<Stack> | undefined;
   const progress = createProgress({ mode: options.progress, color: options.color, stream: process.stderr });
   const root = findRoot(options.env['DEVSTACK_ROOT'] ?? options.cwd);
-  const configHome = options.env['DEVSTACK_CONFIG_HOME'] ?? join(options.env['XDG_CONFIG_HOME'] ?? join(homedir(), '.config'), 'devstack');
+  const configHome =
+    options.env['DEVSTACK_CONFIG_HOME'] ??
+    join(options.env['XDG_CONFIG_HOME'] ?? join(homedir(), '.config'), 'devstack');
   return {
     root: root ?? options.cwd,
     configHome,
@@ -43,12 +52,17 @@ export function createContext(options: { readonly env: Readonly<Record<string, s
     confirm: async (question, yes) => {
       if (yes) return;
       if (!process.stdin.isTTY) {
-        throw new DevstackError({ code: 'USAGE', message: `${question} This needs an answer, and there is no terminal to ask on.`, hint: 'Say --yes to go ahead.' });
+        throw new DevstackError({
+          code: 'USAGE',
+          message: `${question} This needs an answer, and there is no terminal to ask on.`,
+          hint: 'Say --yes to go ahead.',
+        });
       }
       const readline = createInterface({ input: process.stdin, output: process.stderr });
       const answer = await readline.question(`${question} Type yes to go ahead: `, { signal: options.signal });
       readline.close();
-      if (answer.trim().toLowerCase() !== 'yes') throw new DevstackError({ code: 'DECLINED', message: 'Nothing was changed.' });
+      if (answer.trim().toLowerCase() !== 'yes')
+        throw new DevstackError({ code: 'DECLINED', message: 'Nothing was changed.' });
     },
     write: (text) => {
       process.stdout.write(text);
@@ -56,7 +70,11 @@ export function createContext(options: { readonly env: Readonly<Record<string, s
   };
 }
 
-async function open(root: string | undefined, configHome: string, options: { readonly env: Readonly<Record<string, string | undefined>>; readonly cwd: string }): Promise<Stack> {
+async function open(
+  root: string | undefined,
+  configHome: string,
+  options: { readonly env: Readonly<Record<string, string | undefined>>; readonly cwd: string },
+): Promise<Stack> {
   if (root === undefined) {
     throw new DevstackError({
       code: 'PROJECT_NOT_FOUND',

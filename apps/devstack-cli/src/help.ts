@@ -6,7 +6,11 @@ const groups: readonly CommandSpec['group'][] = ['Stack', 'Look', 'Work with ser
 
 /** The help of the whole, of a noun (`vault`), or of one command. An unknown word gets the whole. */
 export function helpPage(words: readonly string[]): string {
-  const exact = commands.find((spec) => spec.name === words.slice(0, spec.name.split(' ').length).join(' ') || (spec.aliases ?? []).includes(words[0] ?? ''));
+  const exact = commands.find(
+    (spec) =>
+      spec.name === words.slice(0, spec.name.split(' ').length).join(' ') ||
+      (spec.aliases ?? []).includes(words[0] ?? ''),
+  );
   if (exact !== undefined && words.length > 0) return commandPage(exact);
   const noun = commands.filter((spec) => spec.name.startsWith(`${words[0] ?? ''} `));
   return noun.length > 0 && words.length > 0 ? nounPage(words[0] ?? '', noun) : wholePage();
@@ -31,25 +35,41 @@ function wholePage(): string {
 }
 
 function nounPage(noun: string, specs: readonly CommandSpec[]): string {
-  return [`Usage: devstack ${noun} <command> [options]`, '', ...summaries(specs), '', `More: devstack ${noun} <command> --help`, ''].join('\n');
+  return [
+    `Usage: devstack ${noun} <command> [options]`,
+    '',
+    ...summaries(specs),
+    '',
+    `More: devstack ${noun} <command> --help`,
+    '',
+  ].join('\n');
 }
 
 /** One command's page: usage, flags, examples, exit status. */
 export function commandPage(spec: CommandSpec): string {
-  const positionals = (spec.positionals ?? []).map((one) => (one.required === true ? `<${one.name}>` : `[${one.name}${one.variadic === true ? '...' : ''}]`));
+  const positionals = (spec.positionals ?? []).map((one) =>
+    one.required === true ? `<${one.name}>` : `[${one.name}${one.variadic === true ? '...' : ''}]`,
+  );
   const flags = Object.entries(allFlags(spec)).map(([name, flag]) => {
     const value = flag.type === 'boolean' ? '' : ` <${flag.choices?.join('|') ?? flag.type}>`;
     const fallback = flag.default === undefined || flag.type === 'boolean' ? '' : ` (default: ${String(flag.default)})`;
-    return [`${flag.alias === undefined ? '' : `-${flag.alias}, `}--${name}${value}`, `${flag.describe}${fallback}`] as const;
+    return [
+      `${flag.alias === undefined ? '' : `-${flag.alias}, `}--${name}${value}`,
+      `${flag.describe}${fallback}`,
+    ] as const;
   });
   const exits = [[0, 'done'], [1, 'failed'], [2, 'usage'], ...(spec.exits ?? []), [130, 'interrupted']] as const;
   return [
     `${spec.describe}.`,
     '',
     `Usage: devstack ${[spec.name, ...positionals].join(' ')} [options]`,
-    ...((spec.aliases ?? []).length === 0 ? [] : [`Also:  ${(spec.aliases ?? []).map((alias) => `devstack ${alias}`).join(', ')}`]),
+    ...((spec.aliases ?? []).length === 0
+      ? []
+      : [`Also:  ${(spec.aliases ?? []).map((alias) => `devstack ${alias}`).join(', ')}`]),
     '',
-    ...((spec.positionals ?? []).length === 0 ? [] : [...columns((spec.positionals ?? []).map((one) => [one.name, one.describe] as const)), '']),
+    ...((spec.positionals ?? []).length === 0
+      ? []
+      : [...columns((spec.positionals ?? []).map((one) => [one.name, one.describe] as const)), '']),
     'Options:',
     ...columns(flags),
     '',

@@ -17,7 +17,11 @@ export async function main(argv: readonly string[]): Promise<void> {
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
     process.exit(error.code === 'EPIPE' ? ExitCode.done : ExitCode.failed);
   });
-  const color = (process.env['NO_COLOR'] ?? '') === '' && process.env['TERM'] !== 'dumb' && process.stderr.isTTY && !argv.includes('--no-color');
+  const color =
+    (process.env['NO_COLOR'] ?? '') === '' &&
+    process.env['TERM'] !== 'dumb' &&
+    process.stderr.isTTY &&
+    !argv.includes('--no-color');
   const wantsJson = argv.includes('--json');
   try {
     const parsed = await parse(argv);
@@ -25,7 +29,14 @@ export async function main(argv: readonly string[]): Promise<void> {
       process.stdout.write(parsed.text);
       return;
     }
-    const context = createContext({ env: process.env, cwd: process.cwd(), signal: controller.signal, progress: parsed.json ? 'none' : parsed.progress, color, json: parsed.json });
+    const context = createContext({
+      env: process.env,
+      cwd: process.cwd(),
+      signal: controller.signal,
+      progress: parsed.json ? 'none' : parsed.progress,
+      color,
+      json: parsed.json,
+    });
     try {
       const outcome = await parsed.run(context);
       context.progress.end();
@@ -37,7 +48,8 @@ export async function main(argv: readonly string[]): Promise<void> {
     }
   } catch (error) {
     process.stderr.write(renderError(error, { json: wantsJson, color }));
-    process.exitCode = controller.signal.aborted && !isDevstackError(error, 'USAGE') ? ExitCode.interrupted : exitCodeFor(error);
+    process.exitCode =
+      controller.signal.aborted && !isDevstackError(error, 'USAGE') ? ExitCode.interrupted : exitCodeFor(error);
   } finally {
     process.off('SIGINT', onSignal);
     process.off('SIGTERM', onSignal);

@@ -16,7 +16,12 @@ interface Words {
 export async function run(args: Arguments, context: Context): Promise<Outcome> {
   const shell = stringArgument(args, 'shell') ?? '';
   const script = scripts[shell];
-  if (script === undefined) throw new DevstackError({ code: 'USAGE', message: `There is no completion for ${JSON.stringify(shell)}.`, hint: 'bash, zsh or fish' });
+  if (script === undefined)
+    throw new DevstackError({
+      code: 'USAGE',
+      message: `There is no completion for ${JSON.stringify(shell)}.`,
+      hint: 'bash, zsh or fish',
+    });
   const services = await context.stack().then(
     (stack) => stack.model.services.map((service) => service.name),
     () => [],
@@ -38,7 +43,9 @@ function collect(services: readonly string[]): Words {
 }
 
 function bash(words: Words): string {
-  const cases = [...words.verbs].map(([noun, verbs]) => `    ${noun}) [ "$COMP_CWORD" = 2 ] && words='${verbs.join(' ')}' ;;`).join('\n');
+  const cases = [...words.verbs]
+    .map(([noun, verbs]) => `    ${noun}) [ "$COMP_CWORD" = 2 ] && words='${verbs.join(' ')}' ;;`)
+    .join('\n');
   return `# devstack completion for bash
 _devstack() {
   local current="\${COMP_WORDS[COMP_CWORD]}" words='${words.services.join(' ')}'
@@ -55,7 +62,9 @@ complete -F _devstack devstack ./devstack
 }
 
 function zsh(words: Words): string {
-  const cases = [...words.verbs].map(([noun, verbs]) => `    ${noun}) (( CURRENT == 3 )) && words_=(${verbs.join(' ')}) ;;`).join('\n');
+  const cases = [...words.verbs]
+    .map(([noun, verbs]) => `    ${noun}) (( CURRENT == 3 )) && words_=(${verbs.join(' ')}) ;;`)
+    .join('\n');
   return `#compdef devstack
 _devstack() {
   local -a words_
@@ -72,7 +81,9 @@ compdef _devstack devstack
 }
 
 function fish(words: Words): string {
-  const verbs = [...words.verbs].map(([noun, list]) => `complete -c devstack -f -n '__fish_seen_subcommand_from ${noun}' -a '${list.join(' ')}'`).join('\n');
+  const verbs = [...words.verbs]
+    .map(([noun, list]) => `complete -c devstack -f -n '__fish_seen_subcommand_from ${noun}' -a '${list.join(' ')}'`)
+    .join('\n');
   return `# devstack completion for fish
 complete -c devstack -f -n __fish_use_subcommand -a '${words.top.join(' ')}'
 ${verbs}

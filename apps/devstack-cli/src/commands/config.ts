@@ -9,7 +9,17 @@ export async function run(_args: Arguments, context: Context): Promise<Outcome> 
     .map(([name, value]) => ({ name, value, origin: stack.origins[name] ?? 'default' }));
   const folders = { configuration: stack.project.configDirectory, checkout: stack.project.root };
   return {
-    data: { schema: 'devstack/config/1', project: stack.project.id, subnetPrefix: stack.project.subnetPrefix, portOffset: stack.project.portOffset, folders, settings },
-    text: table(['setting', 'value', 'from'], settings.map((setting) => [setting.name, setting.value, setting.origin])),
+    data: {
+      schema: 'devstack/config/1',
+      project: stack.project.id,
+      subnetPrefix: stack.project.subnetPrefix,
+      portOffset: stack.project.portOffset,
+      folders,
+      settings,
+    },
+    text: table(
+      ['setting', 'value', 'from'],
+      settings.map((setting) => [setting.name, setting.value, setting.origin]),
+    ),
   };
 }

@@ -8,9 +8,20 @@ export async function run(args: Arguments, context: Context): Promise<Outcome> {
   const stack = await context.stack();
   const named = listArgument(args, 'services');
   const services = named.length > 0 ? selectServices(stack.model, { services: named }) : await started(stack);
-  if (services.length === 0) return { data: { schema: 'devstack/health/1', healthy: false, services: [] }, text: 'Nothing is running. Next: devstack up\n', exitCode: ExitCode.findings };
+  if (services.length === 0)
+    return {
+      data: { schema: 'devstack/health/1', healthy: false, services: [] },
+      text: 'Nothing is running. Next: devstack up\n',
+      exitCode: ExitCode.findings,
+    };
   const report = await health(stack, services, { signal: context.signal });
-  const rows = report.services.map((one) => [one.service, one.healthy ? 'healthy' : 'NOT HEALTHY', `${String(Math.round(one.latencyMs))} ms`, one.healthy ? one.checked : (one.reason ?? ''), one.healthy ? '' : (one.nextStep ?? '')]);
+  const rows = report.services.map((one) => [
+    one.service,
+    one.healthy ? 'healthy' : 'NOT HEALTHY',
+    `${String(Math.round(one.latencyMs))} ms`,
+    one.healthy ? one.checked : (one.reason ?? ''),
+    one.healthy ? '' : (one.nextStep ?? ''),
+  ]);
   return {
     data: { schema: 'devstack/health/1', ...report },
     text: table(['service', 'health', 'took', 'asked', 'next'], rows),

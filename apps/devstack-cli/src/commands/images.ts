@@ -9,9 +9,29 @@ export async function run(args: Arguments, context: Context): Promise<Outcome> {
   const profile = stringArgument(args, 'profile');
   const services = profile === undefined ? stack.model.services : selectServices(stack.model, { profile });
   const action = stringArgument(args, 'action');
-  if (action !== undefined && action !== 'build') throw new DevstackError({ code: 'USAGE', message: `images knows no ${JSON.stringify(action)}.`, hint: 'devstack images, or devstack images build' });
-  if (action === 'build') await ensureImages(stack, services, { onEvent: context.onEvent, signal: context.signal, rebuild: args['rebuild'] === true });
+  if (action !== undefined && action !== 'build')
+    throw new DevstackError({
+      code: 'USAGE',
+      message: `images knows no ${JSON.stringify(action)}.`,
+      hint: 'devstack images, or devstack images build',
+    });
+  if (action === 'build')
+    await ensureImages(stack, services, {
+      onEvent: context.onEvent,
+      signal: context.signal,
+      rebuild: args['rebuild'] === true,
+    });
   const images = await imageStates(stack, services);
-  const rows = images.map((image) => [image.service, image.image, image.present ? `${((image.sizeBytes ?? 0) / 1e6).toFixed(0)} MB` : 'missing', image.present ? image.source : '', [image.engine, image.engineVersion].filter((part) => part !== null).join(' ')]);
-  return { data: { schema: 'devstack/images/1', images }, text: table(['service', 'image', 'size', 'source', 'engine'], rows), exitCode: ExitCode.done };
+  const rows = images.map((image) => [
+    image.service,
+    image.image,
+    image.present ? `${((image.sizeBytes ?? 0) / 1e6).toFixed(0)} MB` : 'missing',
+    image.present ? image.source : '',
+    [image.engine, image.engineVersion].filter((part) => part !== null).join(' '),
+  ]);
+  return {
+    data: { schema: 'devstack/images/1', images },
+    text: table(['service', 'image', 'size', 'source', 'engine'], rows),
+    exitCode: ExitCode.done,
+  };
 }

@@ -5,8 +5,24 @@ import { table } from '../output/table.ts';
 export async function run(_args: Arguments, context: Context): Promise<Outcome> {
   const stack = await context.stack();
   const ports = stack.model.services.flatMap((service) =>
-    service.ports.map((port) => ({ service: service.name, name: port.name, address: port.hostAddress, port: port.hostPort, containerPort: port.containerPort, variable: port.variable ?? null })),
+    service.ports.map((port) => ({
+      service: service.name,
+      name: port.name,
+      address: port.hostAddress,
+      port: port.hostPort,
+      containerPort: port.containerPort,
+      variable: port.variable ?? null,
+    })),
   );
-  const rows = ports.map((port) => [port.service, port.name, `${port.address}:${String(port.port)}`, String(port.containerPort), port.variable ?? '']);
-  return { data: { schema: 'devstack/ports/1', project: stack.project.id, ports }, text: table(['service', 'port', 'address', 'in container', 'moved by'], rows) };
+  const rows = ports.map((port) => [
+    port.service,
+    port.name,
+    `${port.address}:${String(port.port)}`,
+    String(port.containerPort),
+    port.variable ?? '',
+  ]);
+  return {
+    data: { schema: 'devstack/ports/1', project: stack.project.id, ports },
+    text: table(['service', 'port', 'address', 'in container', 'moved by'], rows),
+  };
 }

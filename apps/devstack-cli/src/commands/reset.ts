@@ -6,7 +6,8 @@ export async function run(args: Arguments, context: Context): Promise<Outcome> {
   const stack = await context.stack();
   const plan = await planReset(stack);
   const words = `${String(plan.containers.length)} containers, ${String(plan.volumes.length)} volumes with all their data, and the folder ${plan.folders.join(', ')} with Vault's keys`;
-  if (args['dry-run'] === true) return { data: { schema: 'devstack/reset/1', dryRun: true, ...plan }, text: `Would remove ${words}.\n` };
+  if (args['dry-run'] === true)
+    return { data: { schema: 'devstack/reset/1', dryRun: true, ...plan }, text: `Would remove ${words}.\n` };
   await context.confirm(`This removes ${words} for good.`, args['yes'] === true);
   const removed = await reset(stack, { onEvent: context.onEvent, signal: context.signal });
   return { data: { schema: 'devstack/reset/1', dryRun: false, ...removed }, text: `Removed ${words}.\n` };

@@ -5,9 +5,22 @@ import type { Context } from '../context.ts';
 /** How each protocol's prompt is opened: the engine's own client inside the container where there is one, else a prompt of ours. */
 const shells: Readonly<Record<string, (service: string, context: Context) => Promise<number>>> = {
   // The container's own credential files log the client in, so the password is in no argument and no variable.
-  postgresql: (service, context) => inContainer(context, service, ['env', 'PGSERVICEFILE=/run/credentials/pg_service.conf', 'psql', 'service=health application_name=devstack-shell']),
-  pgbouncer: (service, context) => inContainer(context, service, ['env', 'PGSERVICEFILE=/run/credentials/pg_service.conf', 'psql', 'service=health application_name=devstack-shell']),
-  mysql: (service, context) => inContainer(context, service, ['mariadb', '--defaults-extra-file=/run/credentials/my.cnf']),
+  postgresql: (service, context) =>
+    inContainer(context, service, [
+      'env',
+      'PGSERVICEFILE=/run/credentials/pg_service.conf',
+      'psql',
+      'service=health application_name=devstack-shell',
+    ]),
+  pgbouncer: (service, context) =>
+    inContainer(context, service, [
+      'env',
+      'PGSERVICEFILE=/run/credentials/pg_service.conf',
+      'psql',
+      'service=health application_name=devstack-shell',
+    ]),
+  mysql: (service, context) =>
+    inContainer(context, service, ['mariadb', '--defaults-extra-file=/run/credentials/my.cnf']),
   vault: (service, context) => inContainer(context, service, ['sh']),
   'redis-cluster': async (service, context) => (await import('../shells/redis.ts')).redisShell(service, context),
   mongodb: async (service, context) => (await import('../shells/mongo.ts')).mongoShell(service, context),
@@ -19,7 +32,11 @@ export async function run(args: Arguments, context: Context): Promise<Outcome> {
   const service = stack.model.service(stringArgument(args, 'service') ?? '');
   const open = shells[service.protocol ?? ''];
   if (open === undefined) {
-    throw new DevstackError({ code: 'NO_SHELL', message: `${service.name} has no prompt of its own.`, hint: `A shell in its container: devstack exec ${service.name} -- sh` });
+    throw new DevstackError({
+      code: 'NO_SHELL',
+      message: `${service.name} has no prompt of its own.`,
+      hint: `A shell in its container: devstack exec ${service.name} -- sh`,
+    });
   }
   return { exitCode: await open(service.name, context) };
 }

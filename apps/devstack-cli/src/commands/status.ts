@@ -15,5 +15,8 @@ export async function run(_args: Arguments, context: Context): Promise<Outcome> 
     service.authentication,
   ]);
   const head = `Project ${report.project}, Vault ${report.vault.state} at ${report.vault.address}\n\n`;
-  return { data: { schema: 'devstack/status/1', ...report }, text: head + table(['service', 'state', 'health', 'address', 'profile', 'image', 'logs in by'], rows) };
+  return {
+    data: { schema: 'devstack/status/1', ...report },
+    text: head + table(['service', 'state', 'health', 'address', 'profile', 'image', 'logs in by'], rows),
+  };
 }

@@ -6,11 +6,26 @@ import { table } from '../output/table.ts';
 
 export async function run(args: Arguments, context: Context): Promise<Outcome> {
   const timeoutS = Number(stringArgument(args, 'timeout') ?? '300');
-  if (!Number.isFinite(timeoutS) || timeoutS <= 0) throw new DevstackError({ code: 'USAGE', message: `--timeout is ${JSON.stringify(args['timeout'])}; it takes seconds above 0.` });
+  if (!Number.isFinite(timeoutS) || timeoutS <= 0)
+    throw new DevstackError({
+      code: 'USAGE',
+      message: `--timeout is ${JSON.stringify(args['timeout'])}; it takes seconds above 0.`,
+    });
   const stack = await context.stack();
   const profile = stringArgument(args, 'profile') ?? context.env['DEVSTACK_PROFILE'];
-  const result = await up(stack, { profile, services: listArgument(args, 'services'), onEvent: context.onEvent, signal: context.signal, deadlineMs: timeoutS * 1000 });
-  const addresses = new Map(stack.model.services.map((service) => [service.name, service.ports.map((port) => `${port.hostAddress}:${String(port.hostPort)}`)]));
+  const result = await up(stack, {
+    profile,
+    services: listArgument(args, 'services'),
+    onEvent: context.onEvent,
+    signal: context.signal,
+    deadlineMs: timeoutS * 1000,
+  });
+  const addresses = new Map(
+    stack.model.services.map((service) => [
+      service.name,
+      service.ports.map((port) => `${port.hostAddress}:${String(port.hostPort)}`),
+    ]),
+  );
   return { data: describe(result, addresses), text: render(result, addresses) };
 }
 
@@ -21,12 +36,21 @@ function describe(result: UpResult, addresses: ReadonlyMap<string, readonly stri
     profile: result.profile,
     changed: result.changed,
     durationMs: Math.round(result.durationMs),
-    services: result.services.map((service) => ({ service: service.service, healthy: service.healthy, latencyMs: Math.round(service.latencyMs), addresses: addresses.get(service.service) ?? [] })),
+    services: result.services.map((service) => ({
+      service: service.service,
+      healthy: service.healthy,
+      latencyMs: Math.round(service.latencyMs),
+      addresses: addresses.get(service.service) ?? [],
+    })),
   };
 }
 
 function render(result: UpResult, addresses: ReadonlyMap<string, readonly string[]>): string {
-  const rows = result.services.map((service) => [service.service, (addresses.get(service.service) ?? []).join(' '), `${String(Math.round(service.latencyMs))} ms`]);
+  const rows = result.services.map((service) => [
+    service.service,
+    (addresses.get(service.service) ?? []).join(' '),
+    `${String(Math.round(service.latencyMs))} ms`,
+  ]);
   return [
     `\n${table(['service', 'address', 'answered in'], rows)}`,
     `All ${String(result.services.length)} services are healthy after ${(result.durationMs / 1000).toFixed(1)} s.`,

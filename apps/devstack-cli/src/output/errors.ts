@@ -13,6 +13,7 @@ export function renderError(error: unknown, options: { readonly json: boolean; r
 // A bug of ours: the stack is what a report needs.
 function renderUnknown(error: unknown, json: boolean): string {
   const stack = error instanceof Error ? (error.stack ?? error.message) : String(error);
-  if (json) return `${JSON.stringify({ error: { code: 'UNEXPECTED', message: error instanceof Error ? error.message : String(error), hint: null, details: {} } })}\n`;
+  if (json)
+    return `${JSON.stringify({ error: { code: 'UNEXPECTED', message: error instanceof Error ? error.message : String(error), hint: null, details: {} } })}\n`;
   return `error Something unexpected happened. Please report it with these lines:\n${stack}\n`;
 }

@@ -73,7 +73,8 @@ function terminal(options: ProgressOptions): Progress {
 }
 
 function lineFor(event: StackEvent, color: boolean): string | undefined {
-  const paint = (format: Parameters<typeof styleText>[0], text: string): string => (color ? styleText(format, text, { validateStream: false }) : text);
+  const paint = (format: Parameters<typeof styleText>[0], text: string): string =>
+    color ? styleText(format, text, { validateStream: false }) : text;
   switch (event.type) {
     case 'plan': {
       const work = event.services.filter((service) => service.action !== 'keep');
@@ -102,7 +103,7 @@ function seconds(ms: number): string {
 }
 
 function fit(text: string, columns: number): string {
-  // eslint-disable-next-line no-control-regex -- colour codes take no room on the line
+  // Colour codes take no room on the line.
   const plainLength = text.replaceAll(/\u001B\[\d+m/g, '').length;
   return plainLength < columns ? text : `${text.slice(0, columns - 2)}…`;
 }

@@ -12,7 +12,12 @@ export async function linePrompt(options: {
   readonly answer: (line: string) => Promise<string>;
 }): Promise<number> {
   const terminal = process.stdin.isTTY;
-  const readline = createInterface({ input: process.stdin, ...(terminal ? { output: process.stdout } : {}), prompt: options.prompt, terminal });
+  const readline = createInterface({
+    input: process.stdin,
+    ...(terminal ? { output: process.stdout } : {}),
+    prompt: options.prompt,
+    terminal,
+  });
   options.signal.addEventListener('abort', () => {
     readline.close();
   });

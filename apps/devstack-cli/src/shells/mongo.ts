@@ -9,7 +9,13 @@ import { linePrompt } from './line-prompt.ts';
 export async function mongoShell(service: string, context: Context): Promise<number> {
   const stack = await context.stack();
   const { username, password, database } = await serviceCredentials(stack, service);
-  await using connection = await connectMongo({ host: '127.0.0.1', port: hostPort(stack.model, service), username, password, ...(database === undefined ? {} : { database }) });
+  await using connection = await connectMongo({
+    host: '127.0.0.1',
+    port: hostPort(stack.model, service),
+    username,
+    password,
+    ...(database === undefined ? {} : { database }),
+  });
   return await linePrompt({
     prompt: `${service}> `,
     greeting: `MongoDB protocol as ${username}, database ${database ?? 'test'}. A command is a JSON document, e.g. {"ping": 1} or {"find": "notes"}; exit leaves.`,
@@ -21,9 +27,13 @@ export async function mongoShell(service: string, context: Context): Promise<num
 function parseCommand(line: string): Record<string, unknown> {
   try {
     const parsed: unknown = JSON.parse(line);
-    if (typeof parsed === 'object' && parsed !== null && !Array.isArray(parsed)) return parsed as Record<string, unknown>;
+    if (typeof parsed === 'object' && parsed !== null && !Array.isArray(parsed))
+      return parsed as Record<string, unknown>;
   } catch {
     // The message below says what is expected; the parser's own words would not.
   }
-  throw new DevstackError({ code: 'USAGE', message: 'That is not a JSON document. Example: {"find": "notes", "limit": 5}' });
+  throw new DevstackError({
+    code: 'USAGE',
+    message: 'That is not a JSON document. Example: {"find": "notes", "limit": 5}',
+  });
 }

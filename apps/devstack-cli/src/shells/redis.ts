@@ -9,7 +9,14 @@ import { linePrompt, splitWords } from './line-prompt.ts';
 export async function redisShell(service: string, context: Context): Promise<number> {
   const stack = await context.stack();
   const { username, password } = await serviceCredentials(stack, service);
-  await using connection = await connectRedis({ host: '127.0.0.1', port: hostPort(stack.model, service), username, password, cluster: true, natMap: redisNatMap(stack) });
+  await using connection = await connectRedis({
+    host: '127.0.0.1',
+    port: hostPort(stack.model, service),
+    username,
+    password,
+    cluster: true,
+    natMap: redisNatMap(stack),
+  });
   return await linePrompt({
     prompt: `${service}> `,
     greeting: `Redis cluster as ${username}; exit leaves.`,

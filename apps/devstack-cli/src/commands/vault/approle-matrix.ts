@@ -6,7 +6,10 @@ import { table } from '../../output/table.ts';
 
 export async function run(_args: Arguments, context: Context): Promise<Outcome> {
   const report = await provePrivileges(await context.stack());
-  const verdict = report.violations.length === 0 ? 'Every role is denied everything outside its own paths.' : `${String(report.violations.length)} cells are open that should not be.`;
+  const verdict =
+    report.violations.length === 0
+      ? 'Every role is denied everything outside its own paths.'
+      : `${String(report.violations.length)} cells are open that should not be.`;
   return {
     data: { schema: 'devstack/approle-matrix/1', ...report },
     text: `${table(report.tableHead, report.tableRows)}\n${String(report.cells.length)} tries. ${verdict}\n`,

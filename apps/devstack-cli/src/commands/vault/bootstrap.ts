@@ -7,7 +7,12 @@ export async function run(args: Arguments, context: Context): Promise<Outcome> {
   const outcome = await bootstrap(stack, { onEvent: context.onEvent, force: args['force'] === true });
   const delivered = await deliverLogins(stack, stack.model.services, { onEvent: context.onEvent });
   return {
-    data: { schema: 'devstack/vault-bootstrap/1', changed: outcome.changed || delivered.changed, detail: outcome.detail, delivered: delivered.detail },
+    data: {
+      schema: 'devstack/vault-bootstrap/1',
+      changed: outcome.changed || delivered.changed,
+      detail: outcome.detail,
+      delivered: delivered.detail,
+    },
     text: `${outcome.changed ? 'Changed' : 'Unchanged'}: ${outcome.detail}. Logins: ${delivered.detail}.\n`,
   };
 }

@@ -8,7 +8,13 @@ export async function run(_args: Arguments, context: Context): Promise<Outcome> 
   await startVault(stack, { onEvent: context.onEvent, signal: context.signal });
   const outcome = await openVault(stack, { onEvent: context.onEvent, signal: context.signal });
   return {
-    data: { schema: 'devstack/vault-open/1', address: stack.vaultAddress, changed: outcome.changed, detail: outcome.detail, keysDirectory: stack.directories.vault },
+    data: {
+      schema: 'devstack/vault-open/1',
+      address: stack.vaultAddress,
+      changed: outcome.changed,
+      detail: outcome.detail,
+      keysDirectory: stack.directories.vault,
+    },
     text: `Vault at ${stack.vaultAddress}: ${outcome.detail}. Keys: ${stack.directories.vault}\n`,
   };
 }

@@ -17,9 +17,13 @@ export async function run(args: Arguments, context: Context): Promise<Outcome> {
     throw new DevstackError({
       code: 'NO_SUCH_FIELD',
       message: `The secret of ${role} has no field ${JSON.stringify(field)}.`,
-      hint: fields.length === 0 ? 'Run: devstack vault bootstrap --force' : `Name one with --field: ${fields.join(', ')}`,
+      hint:
+        fields.length === 0 ? 'Run: devstack vault bootstrap --force' : `Name one with --field: ${fields.join(', ')}`,
     });
   }
   const username = secret?.['username']?.reveal() ?? null;
-  return { data: { schema: 'devstack/show-password/1', role, field, username, value: value.reveal() }, text: `${value.reveal()}\n` };
+  return {
+    data: { schema: 'devstack/show-password/1', role, field, username, value: value.reveal() },
+    text: `${value.reveal()}\n`,
+  };
 }
