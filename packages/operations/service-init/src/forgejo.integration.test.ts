@@ -113,6 +113,14 @@ describe('later starts', () => {
   });
 });
 
+describe('the fallback without AppRole', () => {
+  // The next test starts with AppRole again: the way back.
+  it('starts with a token, and says so loudly', async () => {
+    await engine.recreateWithToken();
+    expect(await engine.logs()).toMatch(/WARNING: forgejo uses a token minted from the root token/);
+  });
+});
+
 describe('secrets', () => {
   it('are found nowhere that others can look, and a planted one is found', async () => {
     const planted = fresh();

@@ -112,29 +112,10 @@ export class EngineStack implements AsyncDisposable {
     const name = `${this.#id}-${spec.service}`;
     const engine = new Engine(this, spec, name);
     this.#engines.push(engine);
-    const files = JSON.stringify({
-      'role-id': (roleId['data'] as Record<string, string>)['role_id'],
-      'secret-id': (secretId['data'] as Record<string, string>)['secret_id'],
+    await engine.deliver({
+      'role-id': String((roleId['data'] as Record<string, unknown>)['role_id']),
+      'secret-id': String((secretId['data'] as Record<string, unknown>)['secret_id']),
     });
-    const script = `let t='';process.stdin.on('data',c=>t+=c).on('end',()=>{const fs=require('fs');for(const [n,v] of Object.entries(JSON.parse(t))){fs.writeFileSync('/v/'+n,v,{mode:0o600});fs.chownSync('/v/'+n,${String(spec.uid)},${String(spec.uid)})}fs.chownSync('/v',${String(spec.uid)},${String(spec.uid)});fs.chmodSync('/v',0o700)})`;
-    const delivered = await docker(
-      [
-        'run',
-        '--rm',
-        '-i',
-        '--user',
-        '0',
-        '-v',
-        `${name}-approle:/v`,
-        '--entrypoint',
-        'node',
-        spec.image,
-        '-e',
-        script,
-      ],
-      files,
-    );
-    if (delivered.exitCode !== 0) throw new Error(delivered.stderr);
     return engine;
   }
 
@@ -195,6 +176,43 @@ export class Engine {
       spec.image,
     ]); // prettier-ignore
     if (result.exitCode !== 0) throw new Error(result.stderr);
+  }
+
+  /** Puts files into the volume that is mounted at /run/approle, as the command line does. */
+  async deliver(files: Readonly<Record<string, string>>): Promise<void> {
+    const uid = String(this.spec.uid);
+    const script = `let t='';process.stdin.on('data',c=>t+=c).on('end',()=>{const fs=require('fs');for(const [n,v] of Object.entries(JSON.parse(t))){fs.writeFileSync('/v/'+n,v,{mode:0o600});fs.chownSync('/v/'+n,${uid},${uid})}fs.chownSync('/v',${uid},${uid});fs.chmodSync('/v',0o700)})`;
+    const delivered = await docker(
+      [
+        'run',
+        '--rm',
+        '-i',
+        '--user',
+        '0',
+        '-v',
+        `${this.name}-approle:/v`,
+        '--entrypoint',
+        'node',
+        this.spec.image,
+        '-e',
+        script,
+      ],
+      JSON.stringify(files),
+    );
+    if (delivered.exitCode !== 0) throw new Error(delivered.stderr);
+  }
+
+  /** A new container that logs in with a token of the service's own policy: the fallback of `VAULT_USE_ROOT_TOKEN`. */
+  async recreateWithToken(): Promise<void> {
+    const answer = await this.stack.call('POST', 'auth/token/create', {
+      policies: [this.spec.role],
+      ttl: '5m',
+      no_default_policy: true,
+    });
+    await this.deliver({ token: String((answer['auth'] as Record<string, unknown>)['client_token']) });
+    await docker(['rm', '-f', this.name]);
+    await this.create(['-e', 'VAULT_USE_ROOT_TOKEN=true']);
+    await this.waitHealthy();
   }
 
   /** A new container on the old volumes, as `down` and `up` make it. */
