@@ -89,9 +89,16 @@ function isBuilt(service: ServiceModel): boolean {
   return service.build !== undefined && /^devstack\//.test(service.image);
 }
 
+// A compiler says nothing for minutes; people should not have to wonder.
+const heartbeatMs = 5_000;
+
 async function build(stack: Stack, service: ServiceModel, progress: (text: string) => void, signal: AbortSignal | undefined): Promise<void> {
+  const started = performance.now();
+  const heartbeat = setInterval(() => {
+    progress(`still building, ${String(Math.round((performance.now() - started) / 1000))} s`);
+  }, heartbeatMs);
   try {
-    await stack.compose.build({ services: [service.name], onLine: (line) => { progress(line.text); }, ...(signal === undefined ? {} : { signal }) });
+    await stack.compose.build({ services: [service.name], onLine: (line) => { heartbeat.refresh(); progress(line.text); }, ...(signal === undefined ? {} : { signal }) });
   } catch (cause) {
     if (isDevstackError(cause, 'INTERRUPTED')) throw cause;
     throw new DevstackError({
@@ -100,6 +107,8 @@ async function build(stack: Stack, service: ServiceModel, progress: (text: strin
       hint: `See the whole build: docker compose --env-file ${stack.project.configDirectory}/compose.env -f infrastructure/compose/compose.yaml build --progress plain ${service.name}`,
       cause,
     });
+  } finally {
+    clearInterval(heartbeat);
   }
 }
 
