@@ -1,5 +1,5 @@
 import { DevstackError } from '@devstack-core/errors';
-import yargs, { type Argv } from 'yargs';
+import type { Argv } from 'yargs';
 import { commands } from './commands.ts';
 import type { Arguments, CommandSpec, Outcome } from './command.ts';
 import type { Context } from './context.ts';
@@ -14,6 +14,7 @@ export type Parsed =
       readonly arguments: Arguments;
       readonly json: boolean;
       readonly progress: string;
+      readonly interactive: boolean;
       readonly run: (context: Context) => Promise<Outcome>;
     };
 
@@ -24,6 +25,8 @@ export async function parse(argv: readonly string[]): Promise<Parsed> {
     if (!argv.includes('--')) return { kind: 'text', text: helpPage(asked.filter((word) => word !== 'help')) };
   }
   let chosen: { spec: CommandSpec; args: Arguments } | undefined;
+  // Only a command needs it: help and version are there before it would be loaded.
+  const { default: yargs } = await import('yargs');
   const parser = yargs()
     .scriptName('devstack')
     .locale('en')
@@ -57,6 +60,7 @@ export async function parse(argv: readonly string[]): Promise<Parsed> {
     arguments: args,
     json: args['json'] === true,
     progress: typeof args['progress'] === 'string' ? args['progress'] : 'auto',
+    interactive: spec.interactive === true,
     run: (context) => spec.run(args, context),
   };
 }

@@ -42,6 +42,8 @@ export interface CommandSpec {
   readonly exits?: readonly (readonly [code: number, when: string])[];
   /** True for commands that print data: they take `--json`. */
   readonly json?: boolean;
+  /** True where a program on the same terminal gets Ctrl-C itself: it is not ours to act on. */
+  readonly interactive?: boolean;
   readonly run: (args: Arguments, context: Context) => Promise<Outcome>;
 }
 

@@ -137,6 +137,7 @@ export const commands: readonly CommandSpec[] = [
       ['echo "SELECT 1" | devstack shell postgres', 'one statement'],
       ['devstack shell redis', 'commands to the whole cluster'],
     ],
+    interactive: true,
     run: async (args, context) => (await import('./commands/shell.ts')).run(args, context),
   },
   {
@@ -145,6 +146,7 @@ export const commands: readonly CommandSpec[] = [
     describe: "Run a program in a service's container",
     positionals: [service],
     examples: [['devstack exec postgres -- pg_controldata', 'a program and its arguments after --']],
+    interactive: true,
     run: async (args, context) => (await import('./commands/exec.ts')).run(args, context),
   },
   {

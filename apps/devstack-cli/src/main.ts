@@ -6,7 +6,9 @@ import { renderError } from './output/errors.ts';
 /** The one process boundary: arguments, signals, output, exit code. */
 export async function main(argv: readonly string[]): Promise<void> {
   const controller = new AbortController();
-  const onSignal = (): void => {
+  let interactive = false;
+  const onSignal = (signal: NodeJS.Signals): void => {
+    if (interactive && signal === 'SIGINT') return;
     // The first asks to stop and give back what was taken; the second does not wait.
     if (controller.signal.aborted) process.exit(ExitCode.interrupted);
     controller.abort(interrupted('The command'));
@@ -29,6 +31,7 @@ export async function main(argv: readonly string[]): Promise<void> {
       process.stdout.write(parsed.text);
       return;
     }
+    interactive = parsed.interactive;
     const context = createContext({
       env: process.env,
       cwd: process.cwd(),
