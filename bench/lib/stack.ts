@@ -23,7 +23,7 @@ export class BenchStack implements AsyncDisposable {
   };
   #isGone = false;
 
-  private constructor(project: string, configHome: string, portOffset: number) {
+  private constructor(project: string, configHome: string, portOffset: number, subnetPrefix: string) {
     this.project = project;
     this.configHome = configHome;
     this.env = {
@@ -31,6 +31,7 @@ export class BenchStack implements AsyncDisposable {
       DEVSTACK_CONFIG_HOME: configHome,
       DEVSTACK_PROJECT: project,
       DEVSTACK_PORT_OFFSET: String(portOffset),
+      DEVSTACK_SUBNET_PREFIX: subnetPrefix,
     };
     process.once('SIGINT', this.#onSignal);
     process.once('SIGTERM', this.#onSignal);
@@ -38,7 +39,8 @@ export class BenchStack implements AsyncDisposable {
 
   static async create(): Promise<BenchStack> {
     const configHome = await mkdtemp(join(tmpdir(), 'devstack-bench-'));
-    return new BenchStack(`bench-${randomBytes(3).toString('hex')}`, configHome, await freePortOffset());
+    const project = `bench-${randomBytes(3).toString('hex')}`;
+    return new BenchStack(project, configHome, await freePortOffset(), await freeSubnetPrefix());
   }
 
   /** The command line of this checkout, on this stack; rejects with what it said when it fails. */
