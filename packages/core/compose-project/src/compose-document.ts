@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { dirname, isAbsolute, resolve } from 'node:path';
 import { DevstackError } from '@devstack-core/errors';
-import { LineCounter, isScalar, parseDocument, visit, type Document } from 'yaml';
+import { LineCounter, isScalar, parseDocument, visit, type Document, type Scalar } from 'yaml';
 import { Cursor, isRecord, parseError, type Locate, type PathStep, type Position } from './cursor.ts';
 import { ComposeProjectErrorCode } from './errors.ts';
 import { InterpolationFailure, interpolate } from './interpolate.ts';
@@ -24,6 +24,32 @@ export async function readComposeDocument(
   const text = await readFile(file, 'utf8').catch((cause: unknown) => {
     throw unreadable(file, cause);
   });
+  const known = parsed.get(file);
+  const { document, raw, templates, position } = known?.text === text ? known : parse(file, text);
+  const variables = fillIn(templates, env, position);
+  const locate = (path: readonly PathStep[]): Position => position(offsetOf(document, path));
+  return { file, value: toRecord(document, position), raw, variables, locate };
+}
+
+/** A file as it is written. */
+interface ParsedFile {
+  readonly text: string;
+  readonly document: Document.Parsed;
+  readonly raw: Readonly<Record<string, unknown>>;
+  readonly templates: readonly Template[];
+  readonly position: (offset: number) => Position;
+}
+
+/** A value with variables in it, as written; filling it in changes the node. */
+interface Template {
+  readonly node: Scalar;
+  readonly text: string;
+}
+
+// A stack is read twice, for its defaults and with the values that follow from them; parsing is most of the work.
+const parsed = new Map<string, ParsedFile>();
+
+function parse(file: string, text: string): ParsedFile {
   const lines = new LineCounter();
   const document = parseDocument(text, { merge: true, lineCounter: lines, prettyErrors: false });
   const position = (offset: number): Position => {
@@ -32,10 +58,16 @@ export async function readComposeDocument(
   };
   const [problem] = document.errors;
   if (problem !== undefined) throw parseError(position(problem.pos[0]), `not valid YAML: ${problem.message}`);
-  const raw = toRecord(document, position);
-  const variables = fillIn(document, env, position);
-  const locate = (path: readonly PathStep[]): Position => position(offsetOf(document, path));
-  return { file, value: toRecord(document, position), raw, variables, locate };
+  const templates: Template[] = [];
+  visit(document, {
+    Scalar(key, node) {
+      if (key !== 'key' && typeof node.value === 'string' && node.value.includes('$'))
+        templates.push({ node, text: node.value });
+    },
+  });
+  const result = { text, document, raw: toRecord(document, position), templates, position };
+  parsed.set(file, result);
+  return result;
 }
 
 /**
@@ -89,41 +121,37 @@ function toRecord(
 }
 
 function fillIn(
-  document: Document.Parsed,
+  templates: readonly Template[],
   env: Readonly<Record<string, string | undefined>>,
   position: (offset: number) => Position,
 ): readonly VariableModel[] {
   const variables = new Map<string, VariableModel>();
-  visit(document, {
-    Scalar(key, node) {
-      if (key === 'key' || typeof node.value !== 'string' || !node.value.includes('$')) return;
-      const start = node.range?.[0] ?? 0;
-      try {
-        node.value = interpolate(node.value, env, (use) => {
-          const known = variables.get(use.name);
-          if (known?.default !== undefined || (known !== undefined && use.default === undefined && !use.required))
-            return;
-          const { file, line } = position(start);
-          variables.set(use.name, {
-            ...use,
-            required: use.required || known?.required === true,
-            source: known?.source ?? { file, line },
-          });
+  for (const { node, text } of templates) {
+    const start = node.range?.[0] ?? 0;
+    try {
+      node.value = interpolate(text, env, (use) => {
+        const known = variables.get(use.name);
+        if (known?.default !== undefined || (known !== undefined && use.default === undefined && !use.required)) return;
+        const { file, line } = position(start);
+        variables.set(use.name, {
+          ...use,
+          required: use.required || known?.required === true,
+          source: known?.source ?? { file, line },
         });
-      } catch (error) {
-        if (!(error instanceof InterpolationFailure)) throw error;
-        const inLine =
-          node.type === 'PLAIN'
-            ? error.offset
-            : node.type === 'QUOTE_DOUBLE' || node.type === 'QUOTE_SINGLE'
-              ? error.offset + 1
-              : 0;
-        const hint =
-          error.variable === undefined ? undefined : `Set ${error.variable} in the environment or in the env file.`;
-        throw parseError(position(start + inLine), error.message, hint);
-      }
-    },
-  });
+      });
+    } catch (error) {
+      if (!(error instanceof InterpolationFailure)) throw error;
+      const inLine =
+        node.type === 'PLAIN'
+          ? error.offset
+          : node.type === 'QUOTE_DOUBLE' || node.type === 'QUOTE_SINGLE'
+            ? error.offset + 1
+            : 0;
+      const hint =
+        error.variable === undefined ? undefined : `Set ${error.variable} in the environment or in the env file.`;
+      throw parseError(position(start + inLine), error.message, hint);
+    }
+  }
   return [...variables.values()];
 }
 

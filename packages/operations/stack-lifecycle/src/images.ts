@@ -30,12 +30,13 @@ export async function imageVariables(root: string, model: ComposeModel, user: Re
   const variables: Record<string, string> = {};
   const base = await readFile(join(root, 'infrastructure/images/base/Dockerfile'), 'utf8').catch(() => '');
   const built = model.services.filter((service) => service.build !== undefined && service.imageVariable !== undefined);
+  const contents = new Map<string, Promise<string>>();
   await Promise.all(
     built.map(async (service) => {
       const variable = service.imageVariable ?? '';
       if (user[variable] !== undefined || variables[variable] !== undefined) return;
       const repository = service.image.replace(/:[^/]*$/, '');
-      variables[variable] = `${repository}:${(await inputsHash(root, service, base)).slice(0, 12)}`;
+      variables[variable] = `${repository}:${(await inputsHash(root, service, base, contents)).slice(0, 12)}`;
     }),
   );
   return variables;
@@ -112,16 +113,26 @@ async function build(stack: Stack, service: ServiceModel, progress: (text: strin
   }
 }
 
-async function inputsHash(root: string, service: ServiceModel, base: string): Promise<string> {
+// `contents`: what several images copy (container-init) is read and hashed once.
+async function inputsHash(root: string, service: ServiceModel, base: string, contents: Map<string, Promise<string>>): Promise<string> {
   const hash = createHash('sha256').update(base);
   const context = service.build?.context ?? root;
   const dockerfile = join(context, service.build?.dockerfile ?? 'Dockerfile');
   const text = await readFile(dockerfile, 'utf8').catch(() => '');
   hash.update(text).update(JSON.stringify(service.build?.args ?? {}));
   for (const source of copySources(text)) {
-    for (const file of (await filesBelow(join(context, source))).toSorted()) {
-      hash.update(`\0${relative(context, file)}\0`).update(await readFile(file));
-    }
+    const path = join(context, source);
+    const content = contents.get(path) ?? contentHash(path);
+    contents.set(path, content);
+    hash.update(`\0${source}\0`).update(await content);
+  }
+  return hash.digest('hex');
+}
+
+async function contentHash(path: string): Promise<string> {
+  const hash = createHash('sha256');
+  for (const file of (await filesBelow(path)).toSorted()) {
+    hash.update(`\0${relative(path, file)}\0`).update(await readFile(file));
   }
   return hash.digest('hex');
 }
