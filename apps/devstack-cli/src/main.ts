@@ -36,7 +36,8 @@ export async function main(argv: readonly string[]): Promise<void> {
       env: process.env,
       cwd: process.cwd(),
       signal: controller.signal,
-      progress: parsed.json ? 'none' : parsed.progress,
+      // With --json only what was asked for by name.
+      progress: parsed.json && parsed.progress === 'auto' ? 'none' : parsed.progress,
       color,
       json: parsed.json,
     });

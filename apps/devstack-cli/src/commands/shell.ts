@@ -29,7 +29,9 @@ const shells: Readonly<Record<string, (service: string, context: Context) => Pro
 
 export async function run(args: Arguments, context: Context): Promise<Outcome> {
   const stack = await context.stack();
-  const service = stack.model.service(stringArgument(args, 'service') ?? '');
+  const word = stringArgument(args, 'service') ?? '';
+  // `redis` is all of its nodes: any of them leads to the whole cluster.
+  const service = stack.model.services.find((candidate) => candidate.role === word) ?? stack.model.service(word);
   const open = shells[service.protocol ?? ''];
   if (open === undefined) {
     throw new DevstackError({

@@ -21,9 +21,10 @@ export function usesRootToken(stack: Stack, service: ServiceModel): boolean {
 
 /**
  * Puts each service's AppRole files into its own volume, owned by its user and readable by nobody else; what is there already is left.
+ * With `force`, or for a service in `again`, they are written even so.
  * A service on the root-token fallback gets a fresh short-lived token of its own policy as well, with a loud warning.
  */
-export async function deliverLogins(stack: Stack, services: readonly ServiceModel[], options: { onEvent: OnEvent; force?: boolean }): Promise<StepOutcome> {
+export async function deliverLogins(stack: Stack, services: readonly ServiceModel[], options: { onEvent: OnEvent; force?: boolean; again?: readonly string[] }): Promise<StepOutcome> {
   const engine = await stack.engine();
   const clients = services.filter((service) => service.role !== undefined && service.authentication === 'approle');
   const present = new Set((await engine.listVolumes({ project: stack.project.id })).map((volume) => volume.name));
@@ -35,7 +36,7 @@ export async function deliverLogins(stack: Stack, services: readonly ServiceMode
     const fingerprint = fingerprintOf(login);
     const fallback = usesRootToken(stack, service);
     const isThere = delivered[service.name] === fingerprint && present.has(volumeName(stack, service.name));
-    if (isThere && !fallback && options.force !== true) continue;
+    if (isThere && !fallback && options.force !== true && options.again?.includes(service.name) !== true) continue;
     if (fallback) warnOfFallback(service, options.onEvent);
     // An empty token file takes away what an earlier fallback left.
     const token = fallback ? await fallbackToken(stack, service) : delivered[service.name] === tokenMark ? volumeFile(stack, service, 'token', '') : undefined;

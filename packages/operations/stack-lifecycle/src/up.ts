@@ -67,8 +67,11 @@ export async function up(stack: Stack, options: UpOptions = {}): Promise<UpResul
   });
   await steps.run('vault-start', 'Start Vault', () => startVault(stack, { onEvent, signal, isRight: isKept(planned, 'vault') }));
   await steps.run('vault-open', 'Open Vault', () => openVault(stack, { onEvent, signal }));
-  await steps.run('bootstrap', 'Roles and secrets', () => bootstrap(stack, { onEvent }));
-  await steps.run('deliver', 'Deliver logins', () => deliverLogins(stack, services, { onEvent }));
+  // What ended with an error may have been refused by Vault: its login is looked at and delivered anew.
+  const failed = before.filter((container) => hasFailed(container));
+  const again = failed.flatMap((container) => container.service ?? []);
+  await steps.run('bootstrap', 'Roles and secrets', () => bootstrap(stack, { onEvent, force: again.length > 0 }));
+  await steps.run('deliver', 'Deliver logins', () => deliverLogins(stack, services, { onEvent, again }));
   await steps.run('services', 'Start services', () => startServices(stack, services, planned, before, onEvent, signal));
   await steps.run('redis-cluster', 'Redis cluster', () => formRedisCluster(stack, services, onEvent, signal));
   const results = await steps.run('healthy', 'Wait for health', () => waitUntilHealthy(stack, services, { onEvent, signal, deadlineMs: options.deadlineMs ?? 300_000 }));
@@ -99,6 +102,7 @@ function isKept(planned: readonly PlannedService[], service: string): boolean {
 async function startServices(stack: Stack, services: readonly ServiceModel[], planned: readonly PlannedService[], before: readonly ContainerSummary[], onEvent: OnEvent, signal: AbortSignal | undefined): Promise<{ changed: boolean; detail: string; value: undefined }> {
   // Vault is running by now; what is left to do decides whether compose is needed at all.
   if (planned.every((one) => one.action === 'keep' || one.service === 'vault')) return { changed: false, detail: 'all running', value: undefined };
+  await endPauses(stack, services, before);
   try {
     await stack.compose.up({
       services: services.map((service) => service.name),
@@ -115,6 +119,21 @@ async function startServices(stack: Stack, services: readonly ServiceModel[], pl
   }
   const touched = planned.filter((one) => one.action !== 'keep').map((one) => one.service);
   return { changed: true, detail: `started ${touched.join(', ')}`, value: undefined };
+}
+
+/** True for a container that ended with an error by itself; one that was killed or stopped by a signal did not. */
+export function hasFailed(container: Pick<ContainerSummary, 'state' | 'status'>): boolean {
+  if (container.state === 'restarting') return true;
+  const exitCode = Number(/^Exited \((\d+)\)/.exec(container.status)?.[1] ?? '0');
+  return container.state === 'exited' && exitCode > 0 && exitCode < 128;
+}
+
+// Docker waits longer before each restart of a failing container, and takes it for running meanwhile: a start would not start it.
+async function endPauses(stack: Stack, services: readonly ServiceModel[], containers: readonly ContainerSummary[]): Promise<void> {
+  const pausing = containers.filter((container) => container.state === 'restarting' && services.some((service) => service.name === container.service));
+  if (pausing.length === 0) return;
+  const engine = await stack.engine();
+  await Promise.all(pausing.map((container) => engine.stopContainer(container.id)));
 }
 
 // A container that could not start (a port taken in the meantime) would stay behind in state "created".

@@ -4,8 +4,9 @@ import type { Context } from '../../context.ts';
 
 export async function run(args: Arguments, context: Context): Promise<Outcome> {
   const stack = await context.stack();
-  const outcome = await bootstrap(stack, { onEvent: context.onEvent, force: args['force'] === true });
-  const delivered = await deliverLogins(stack, stack.model.services, { onEvent: context.onEvent });
+  const force = args['force'] === true;
+  const outcome = await bootstrap(stack, { onEvent: context.onEvent, force });
+  const delivered = await deliverLogins(stack, stack.model.services, { onEvent: context.onEvent, force });
   return {
     data: {
       schema: 'devstack/vault-bootstrap/1',
