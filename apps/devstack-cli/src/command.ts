@@ -12,6 +12,8 @@ export interface Flag {
   readonly describe: string;
   readonly type: 'boolean' | 'string' | 'number';
   readonly alias?: string;
+  /** What the value is, for help: `seconds`. */
+  readonly value?: string;
   readonly choices?: readonly string[];
   readonly default?: boolean | string | number;
 }

@@ -12,7 +12,12 @@ const services: Positional = {
   variadic: true,
   completes: 'service',
 };
-const profile = { type: 'string', describe: 'Which services: minimal, standard or reference', alias: 'p' } as const;
+const profile = {
+  type: 'string',
+  value: 'name',
+  describe: 'Which services: minimal, standard or reference',
+  alias: 'p',
+} as const;
 const yes = { type: 'boolean', describe: 'Do not ask', alias: 'y' } as const;
 
 /** Every command. Each loads its own code when it runs, so that the others cost nothing. */
@@ -27,6 +32,7 @@ export const commands: readonly CommandSpec[] = [
       profile,
       timeout: {
         type: 'string',
+        value: 'seconds',
         describe: 'Seconds that all services together may take to become healthy',
         default: '300',
       },
@@ -102,7 +108,7 @@ export const commands: readonly CommandSpec[] = [
     positionals: [services],
     flags: {
       follow: { type: 'boolean', describe: 'Go on until interrupted', alias: 'f' },
-      tail: { type: 'string', describe: 'How many lines of each, at first', default: '100' },
+      tail: { type: 'string', value: 'lines', describe: 'How many lines of each, at first', default: '100' },
     },
     examples: [
       ['devstack logs -f redis-2', 'follow one'],
@@ -213,7 +219,14 @@ export const commands: readonly CommandSpec[] = [
     describe: "Print a service's password: the one command that does",
     aliases: ['vault-show-password'],
     positionals: [service],
-    flags: { field: { type: 'string', describe: 'Another field of its secret, e.g. username', default: 'password' } },
+    flags: {
+      field: {
+        type: 'string',
+        value: 'name',
+        describe: 'Another field of its secret, e.g. username',
+        default: 'password',
+      },
+    },
     examples: [['devstack vault show-password postgres', 'the password and nothing else']],
     json: true,
     run: async (args, context) => (await import('./commands/vault/show-password.ts')).run(args, context),

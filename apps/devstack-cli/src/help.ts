@@ -51,7 +51,7 @@ export function commandPage(spec: CommandSpec): string {
     one.required === true ? `<${one.name}>` : `[${one.name}${one.variadic === true ? '...' : ''}]`,
   );
   const flags = Object.entries(allFlags(spec)).map(([name, flag]) => {
-    const value = flag.type === 'boolean' ? '' : ` <${flag.choices?.join('|') ?? flag.type}>`;
+    const value = flag.type === 'boolean' ? '' : ` <${flag.choices?.join('|') ?? flag.value ?? flag.type}>`;
     const fallback = flag.default === undefined || flag.type === 'boolean' ? '' : ` (default: ${String(flag.default)})`;
     return [
       `${flag.alias === undefined ? '' : `-${flag.alias}, `}--${name}${value}`,
