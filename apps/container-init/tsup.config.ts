@@ -1,5 +1,9 @@
 import { writeFile } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'tsup';
+
+const standIn = (name: string): string =>
+  fileURLToPath(new URL(`../../configs/tooling/bundle/${name}.js`, import.meta.url));
 
 /**
  * One folder that needs no node_modules: it is copied into every image. What only one engine needs is a chunk of its own,
@@ -16,8 +20,11 @@ export default defineConfig({
   splitting: true,
   minify: true,
   noExternal: [/./],
+  removeNodeProtocol: false,
   esbuildOptions(options) {
     options.conditions = ['@devstack-core/source'];
+    // vault-client gives node-vault an HTTP library of its own, so that axios is never called.
+    options.alias = { axios: standIn('empty'), 'node:http': standIn('node-http') };
     options.legalComments = 'none';
   },
   // Otherwise Node reads each file as CommonJS first.
