@@ -6,12 +6,15 @@ import { Cursor, isRecord, parseError, type Locate, type PathStep, type Position
 import { ComposeProjectErrorCode } from './errors.ts';
 import { InterpolationFailure, interpolate } from './interpolate.ts';
 import type { VariableModel } from './model.ts';
+import { takeTags } from './tags.ts';
 
 /** One compose file: what it says with variables filled in, what is written, and where. */
 export interface ComposeDocument {
   readonly file: string;
   readonly value: Readonly<Record<string, unknown>>;
   readonly raw: Readonly<Record<string, unknown>>;
+  /** Paths marked `!reset` or `!override`: what earlier files say there does not count. */
+  readonly cleared: readonly (readonly PathStep[])[];
   readonly variables: readonly VariableModel[];
   readonly locate: Locate;
 }
@@ -25,10 +28,10 @@ export async function readComposeDocument(
     throw unreadable(file, cause);
   });
   const known = parsed.get(file);
-  const { document, raw, templates, position } = known?.text === text ? known : parse(file, text);
+  const { document, raw, cleared, templates, position } = known?.text === text ? known : parse(file, text);
   const variables = fillIn(templates, env, position);
   const locate = (path: readonly PathStep[]): Position => position(offsetOf(document, path));
-  return { file, value: toRecord(document, position), raw, variables, locate };
+  return { file, value: toRecord(document, position), raw, cleared, variables, locate };
 }
 
 /** A file as it is written. */
@@ -36,6 +39,7 @@ interface ParsedFile {
   readonly text: string;
   readonly document: Document.Parsed;
   readonly raw: Readonly<Record<string, unknown>>;
+  readonly cleared: readonly (readonly PathStep[])[];
   readonly templates: readonly Template[];
   readonly position: (offset: number) => Position;
 }
@@ -58,6 +62,7 @@ function parse(file: string, text: string): ParsedFile {
   };
   const [problem] = document.errors;
   if (problem !== undefined) throw parseError(position(problem.pos[0]), `not valid YAML: ${problem.message}`);
+  const cleared = takeTags(document);
   const templates: Template[] = [];
   visit(document, {
     Scalar(key, node) {
@@ -65,7 +70,7 @@ function parse(file: string, text: string): ParsedFile {
         templates.push({ node, text: node.value });
     },
   });
-  const result = { text, document, raw: toRecord(document, position), templates, position };
+  const result = { text, document, raw: toRecord(document, position), cleared, templates, position };
   parsed.set(file, result);
   return result;
 }

@@ -17,15 +17,14 @@ beforeAll(async () => {
 afterAll(() => rm(folder, { recursive: true }));
 
 async function config(
-  file: string,
+  ...files: readonly string[]
 ): Promise<{ readonly ok: boolean; readonly value: Readonly<Record<string, never>> }> {
   const argv = [
     'docker',
     'compose',
     '--project-name',
     'oracle',
-    '-f',
-    file,
+    ...files.flatMap((file) => ['-f', file]),
     '--profile',
     '*',
     'config',
@@ -207,5 +206,90 @@ volumes: { data: {} }
       ...real.networks['database']?.ipam.config?.[0],
     });
     expect(model.volumeName('data')).toBe(real.volumes['data']?.name);
+  });
+});
+
+describe('!reset and !override', () => {
+  const under = `services:
+  w:
+    image: a
+    command: [x, y]
+    environment: { A: "1", B: "2" }
+    ports: ["80:80", "90:90"]
+    depends_on: [v]
+    networks: [n, o]
+    labels: { k: v, l: m }
+    healthcheck: { test: [CMD, a], interval: 3s }
+  v: { image: v, networks: { n: { ipv4_address: 10.9.0.2 }, o: {} } }
+networks: { n: { ipam: { config: [{ subnet: 10.9.0.0/24 }] } }, o: {} }
+`;
+  interface Real {
+    readonly services: Readonly<
+      Record<
+        string,
+        {
+          readonly image: string;
+          readonly environment?: Readonly<Record<string, string>>;
+          readonly labels?: Readonly<Record<string, string>>;
+          readonly ports?: readonly { readonly published: string }[];
+          readonly networks?: Readonly<Record<string, { readonly ipv4_address?: string } | null>>;
+          readonly depends_on?: Readonly<Record<string, unknown>>;
+          readonly healthcheck?: { readonly test: readonly string[]; readonly interval?: string };
+        }
+      >
+    >;
+    readonly networks?: Readonly<Record<string, unknown>>;
+  }
+
+  it.each([
+    'services: { w: { networks: !override { o: { ipv4_address: 10.8.0.9 } } } }',
+    'services: { w: { networks: !override [o] } }',
+    'services: { w: { networks: !reset null } }',
+    'services: { w: { networks: !reset { o: {} } } }',
+    'services: { w: { networks: { n: !reset null } } }',
+    'services: { w: { networks: { n: !reset null, o: !reset null } } }',
+    'services: { v: { networks: { n: !override {}, o: !reset [] } } }',
+    'services: { w: { depends_on: { v: !reset null } } }',
+    'services: { w: { ports: !override ["1:1"], environment: !override [C=3] } }',
+    'services: { w: { ports: [!reset "80:80", "7:7"] } }',
+    'services: { w: { environment: { A: !reset null, B: !override "9" }, labels: { k: !reset null, x: !reset y } } }',
+    'services: { w: !override { image: q } }',
+    'services: { v: !reset null, w: { depends_on: !reset null } }',
+    'services: !override { q: { image: q } }',
+    'services: { w: { healthcheck: { test: !override [CMD, b] } } }',
+    'services: { w: { healthcheck: !override { test: [CMD, b] } } }',
+    'x-a: &a { networks: !override { o: {} } }\nservices: { w: { <<: *a } }',
+    'x-a: &a { networks: !reset null }\nservices: { w: { <<: *a } }',
+    'networks: { n: !reset null, o: !reset null, p: {} }\nservices: { w: { networks: !override [p] }, v: { networks: !override { p: {} } } }',
+  ])('mean what docker compose makes of them: %s', async (over) => {
+    await writeFile(join(folder, 'under.yaml'), under);
+    await writeFile(join(folder, 'over.yaml'), over);
+    const { ok, value } = await config('under.yaml', 'over.yaml');
+    expect(ok).toBe(true);
+    const real = value as unknown as Real;
+    const files = [join(folder, 'under.yaml'), join(folder, 'over.yaml')];
+    const model = await loadComposeProject({ files, env, projectName: 'oracle' });
+    expect(model.services.map((service) => service.name).toSorted()).toEqual(Object.keys(real.services).toSorted());
+    for (const service of model.services) {
+      const judge = real.services[service.name];
+      expect(service.image).toBe(judge?.image);
+      expect(service.environment).toEqual(judge?.environment ?? {});
+      expect(service.labels).toEqual(judge?.labels ?? {});
+      expect(service.ports.map((port) => String(port.hostPort))).toEqual(
+        (judge?.ports ?? []).map((port) => port.published),
+      );
+      expect(Object.fromEntries(service.networks.map((leg) => [leg.name, leg.address]))).toEqual(
+        Object.fromEntries(Object.entries(judge?.networks ?? {}).map(([name, leg]) => [name, leg?.ipv4_address])),
+      );
+      expect(service.dependsOn).toEqual(Object.keys(judge?.depends_on ?? {}));
+      expect(service.healthcheck?.test).toEqual(judge?.healthcheck?.test);
+      expect(service.healthcheck?.intervalMs).toBe(
+        judge?.healthcheck === undefined ? undefined : judge.healthcheck.interval === '3s' ? 3000 : 30_000,
+      );
+    }
+    // The tool leaves networks out that nobody is in.
+    const names = model.networks.map((network) => network.name);
+    expect(names).toEqual(expect.arrayContaining(Object.keys(real.networks ?? {})));
+    if (over.startsWith('networks:')) expect(names).toEqual(Object.keys(real.networks ?? {}));
   });
 });

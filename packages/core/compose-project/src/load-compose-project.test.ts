@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -65,6 +65,53 @@ describe('a project', () => {
     expect(service.dependencies).toEqual([{ service: 'v', condition: 'service_healthy' }]);
     expect(service.networks).toEqual([{ name: 'n' }, { name: 'o', address: '1.2.3.4' }]);
     expect(service.labels).toEqual({ k: 'v', l: '' });
+  });
+
+  it('loses to later files what they mark !reset or !override, and mistakes are told where they are written', async () => {
+    const under = await write(
+      'a.yaml',
+      'services: {w: {image: a, ports: ["80:80"], networks: [n, o], labels: {k: v}}, v: {image: v}, u: {image: u}}\nnetworks: {n: {}, o: {}}\nvolumes: {d: {}}\n',
+    );
+    const over = await write(
+      'b.yaml',
+      `x-legs: &legs
+  p: { ipv4_address: 10.0.0.2 }
+volumes: !override { e: {} }
+networks: { n: !reset null, p: {}, q: { driver_opts: &self { again: *self } } }
+services:
+  w:
+    labels: !reset null
+    ports: [!reset "80:80", "81:81"]
+    networks: { n: !reset null, <<: *legs }
+  v:
+    networks: !override
+      <<: *legs
+  u: !override
+    image: \${IMAGE:-other}
+`,
+    );
+    const model = await loadComposeProject({ files: [under, over], env: {}, projectName: 'p' }).catch(String);
+    expect(model).toContain('b.yaml:4:');
+    await writeFile(over, (await readFile(over, 'utf8')).replace(', q: { driver_opts: &self { again: *self } }', ''));
+    const fine = await loadComposeProject({ files: [under, over], env: {}, projectName: 'p' });
+    expect(fine.service('w')).toMatchObject({
+      labels: {},
+      ports: [{ hostPort: 80 }, { hostPort: 81 }],
+      networks: [{ name: 'o' }, { name: 'p', address: '10.0.0.2' }],
+      source: { file: over, line: 6 },
+    });
+    expect(fine.service('v').networks).toEqual([{ name: 'p', address: '10.0.0.2' }]);
+    expect(fine.service('u')).toMatchObject({
+      image: 'other',
+      imageVariable: 'IMAGE',
+      source: { file: over, line: 13 },
+    });
+    expect(fine.networks.map((network) => network.name)).toEqual(['o', 'p', 'default']);
+    expect(fine.volumes).toEqual(['e']);
+    await writeFile(over, 'services:\n  w:\n    networks: !override\n      gone: {}\n');
+    await expect(loadComposeProject({ files: [under, over], env: {} })).rejects.toThrow(
+      `${over}:3:5: services.w.networks names gone, which is no network`,
+    );
   });
 
   it('tells its variables with defaults and places', async () => {

@@ -7,6 +7,7 @@ import { ComposeProjectErrorCode } from './errors.ts';
 import { mergeCompose } from './merge.ts';
 import type { ComposeModel, NetworkModel, ServiceModel, VariableModel } from './model.ts';
 import { readService } from './read-service.ts';
+import { without } from './tags.ts';
 
 /** What to read, and the values of its variables. */
 export interface LoadComposeProjectOptions {
@@ -38,11 +39,11 @@ export async function loadComposeProject(options: LoadComposeProjectOptions): Pr
   if (first === undefined) throw noFiles();
   const services = collect(groups, 'services');
   const name = projectName(options, documents);
-  const networks = readNetworks(collect(groups, 'networks'), services, name);
   const volumes = collect(groups, 'volumes');
   const models = [...services].map(([key, entry]) =>
     readService(key, cursorOf('services', key, entry), dirname(entry.documents[0]?.file ?? first.file)),
   );
+  const networks = readNetworks(collect(groups, 'networks'), models, name);
   checkReferences(models, services, networks, volumes);
   return toModel({ name, models, networks, volumes, documents });
 }
@@ -78,10 +79,11 @@ function toModel(parts: {
 }
 
 // Inside one -f file, includes are imported: the same resource may be declared twice only if it is the same (as compose does).
-// Between -f files, later ones are laid over earlier ones.
+// Between -f files, later ones are laid over earlier ones, after what they mark `!reset` or `!override` was taken out of those.
 function collect(groups: readonly (readonly ComposeDocument[])[], section: Section): ReadonlyMap<string, Entry> {
   const all = new Map<string, Entry>();
   for (const group of groups) {
+    for (const path of group.at(-1)?.cleared ?? []) if (path[0] === section) clear(all, path.slice(1));
     for (const [key, entry] of imported(group, section)) {
       const known = all.get(key);
       if (known === undefined) all.set(key, entry);
@@ -93,6 +95,16 @@ function collect(groups: readonly (readonly ComposeDocument[])[], section: Secti
     }
   }
   return all;
+}
+
+function clear(entries: Map<string, Entry>, [key, ...path]: readonly PathStep[]): void {
+  const entry = entries.get(String(key));
+  if (key === undefined) entries.clear();
+  else if (path.length === 0) entries.delete(String(key));
+  else if (entry !== undefined) {
+    entry.value = without(entry.value, path);
+    entry.raw = without(entry.raw, path);
+  }
 }
 
 function imported(group: readonly ComposeDocument[], section: Section): ReadonlyMap<string, Entry> {
@@ -134,16 +146,12 @@ function hasPath(value: unknown, path: readonly PathStep[]): boolean {
 
 function readNetworks(
   declared: ReadonlyMap<string, Entry>,
-  services: ReadonlyMap<string, Entry>,
+  models: readonly ServiceModel[],
   project: string,
 ): readonly NetworkModel[] {
   const networks = [...declared].map(([key, entry]) => readNetwork(key, cursorOf('networks', key, entry), project));
-  const needsDefault = [...services.values()].some(
-    (entry) =>
-      isRecord(entry.value) && entry.value['networks'] === undefined && entry.value['network_mode'] === undefined,
-  );
-  if (!needsDefault || declared.has('default')) return networks;
-  const file = [...services.values()][0]?.documents[0]?.file ?? '';
+  const user = models.find((service) => service.networks.some((leg) => leg.name === 'default'));
+  if (user === undefined || declared.has('default')) return networks;
   const implicit = {
     name: 'default',
     engineName: `${project}_default`,
@@ -152,7 +160,7 @@ function readNetworks(
     external: false,
     egress: true,
   };
-  return [...networks, { ...implicit, driverOptions: {}, source: { file, line: 1 } }];
+  return [...networks, { ...implicit, driverOptions: {}, source: { file: user.source.file, line: 1 } }];
 }
 
 const masquerade = 'com.docker.network.bridge.enable_ip_masquerade';

@@ -5,7 +5,7 @@ const replaced = new Set(['command', 'entrypoint', 'test']);
 // These may be written as a list of KEY=value or as a mapping.
 const pairLists = new Set(['environment', 'labels', 'args', 'sysctls', 'extra_hosts']);
 // These may be written as a list of names or as a mapping.
-const nameLists = new Set(['networks', 'depends_on']);
+export const nameLists: ReadonlySet<string> = new Set(['networks', 'depends_on']);
 
 /** Lays one piece of a compose file over another: mappings are merged, lists joined, everything else replaced. */
 export function mergeCompose(under: unknown, over: unknown, key = ''): unknown {
@@ -37,7 +37,7 @@ function pairs(value: unknown): Readonly<Record<string, unknown>> {
   );
 }
 
-function named(value: unknown): Readonly<Record<string, unknown>> {
+export function named(value: unknown): Readonly<Record<string, unknown>> {
   if (isRecord(value)) return value;
   return Object.fromEntries((Array.isArray(value) ? value.map(String) : []).map((name) => [name, {}]));
 }

@@ -1,6 +1,6 @@
 import { homedir } from 'node:os';
 import { isAbsolute, resolve } from 'node:path';
-import type { Cursor } from './cursor.ts';
+import { isRecord, type Cursor } from './cursor.ts';
 import { interpolate } from './interpolate.ts';
 import type { DependencyModel, HealthcheckModel, LimitsModel, MountModel, ServiceModel } from './model.ts';
 import { readPorts } from './read-ports.ts';
@@ -107,7 +107,8 @@ function readCondition(place: Cursor): DependencyModel['condition'] {
 
 function readNetworksOf(service: Cursor): ServiceModel['networks'] {
   const networks = service.get('networks');
-  if (networks === undefined) return service.get('network_mode') === undefined ? [{ name: 'default' }] : [];
+  const isEmpty = networks === undefined || (isRecord(networks.value) && Object.keys(networks.value).length === 0);
+  if (isEmpty) return service.get('network_mode') === undefined ? [{ name: 'default' }] : [];
   if (Array.isArray(networks.value)) return networks.texts().map((name) => ({ name }));
   return networks.entries().map(([name, place]) => {
     const address = place.get('ipv4_address')?.text();
