@@ -1,7 +1,8 @@
 /** One measured line: ours beside the peer, and the target in words with its verdict. */
 export interface Row {
   readonly what: string;
-  readonly ours: number;
+  /** Missing where it could not be measured. */
+  readonly ours?: number;
   readonly peer?: number;
   readonly unit: string;
   readonly target?: string;

@@ -21,7 +21,7 @@ export class BenchStack implements AsyncDisposable {
   readonly #onSignal = (): void => {
     void this[Symbol.asyncDispose]().finally(() => process.exit(130));
   };
-  #isGone = false;
+  #gone: Promise<void> | undefined;
 
   private constructor(project: string, configHome: string, portOffset: number, subnetPrefix: string) {
     this.project = project;
@@ -68,9 +68,11 @@ export class BenchStack implements AsyncDisposable {
     return containersOf(this.project);
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
-    if (this.#isGone) return;
-    this.#isGone = true;
+  [Symbol.asyncDispose](): Promise<void> {
+    return (this.#gone ??= this.#remove());
+  }
+
+  async #remove(): Promise<void> {
     process.off('SIGINT', this.#onSignal);
     process.off('SIGTERM', this.#onSignal);
     await this.devstack('reset', '--yes').catch((error: unknown) => {
@@ -88,6 +90,7 @@ export class PeerStack implements AsyncDisposable {
   readonly project = `bench-peer-${randomBytes(3).toString('hex')}`;
   readonly #args: readonly string[];
   readonly #env: Readonly<Record<string, string>>;
+  #gone: Promise<void> | undefined;
   readonly #onSignal = (): void => {
     void this[Symbol.asyncDispose]().finally(() => process.exit(130));
   };
@@ -118,7 +121,11 @@ export class PeerStack implements AsyncDisposable {
     await quietly('docker', [...this.#args, ...args], { cwd: root, env: this.#env });
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
+  [Symbol.asyncDispose](): Promise<void> {
+    return (this.#gone ??= this.#remove());
+  }
+
+  async #remove(): Promise<void> {
     process.off('SIGINT', this.#onSignal);
     process.off('SIGTERM', this.#onSignal);
     await this.compose('down', '--volumes', '--timeout', '5').catch((error: unknown) => {

@@ -17,3 +17,11 @@ ca_bundle() {
     if [ -n "$bundle" ] && [ -s "$bundle" ]; then echo "$bundle"; return; fi
   done
 }
+
+# The images of the stack and of the test helpers; what is present and current comes from the build cache.
+# shellcheck disable=SC2317,SC2329  # called by name
+build_images() {
+  DEVSTACK_CA_BUNDLE=$(ca_bundle)
+  export DEVSTACK_CA_BUNDLE="${DEVSTACK_CA_BUNDLE:-/dev/null}"
+  docker compose --file infrastructure/compose/compose.yaml --profile '*' --progress plain build
+}
