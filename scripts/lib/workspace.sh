@@ -9,6 +9,9 @@ use_tools() {
 
 install_dependencies() { step 'Installing dependencies (pnpm install)' install.log pnpm install --frozen-lockfile; }
 
+# What running the stack needs: each app is a bundle of the sources, so no package has to be built before it.
+build_apps() { step 'Building the apps' build.log pnpm --filter './apps/*' exec tsup; }
+
 build_workspace() { step 'Building packages and apps' build.log pnpm run build; }
 
 # The bundle that containers must trust behind a network that re-signs TLS; nothing where the machine has none.
