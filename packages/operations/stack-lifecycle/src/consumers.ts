@@ -10,7 +10,9 @@ export async function roleDefinitions(stack: Stack): Promise<readonly RoleDefini
   const policies = await loadPolicies(stack.directories.policies);
   const all = [...new Set(stack.model.service('vault').networks.map((leg) => subnetOf(stack, leg.name)))];
   return policies.map(({ role, policy }) => {
-    const own = stack.model.services.filter((service) => service.role === role).flatMap((service) => service.networks.map((leg) => subnetOf(stack, leg.name)));
+    const own = stack.model.services
+      .filter((service) => service.role === role)
+      .flatMap((service) => service.networks.map((leg) => subnetOf(stack, leg.name)));
     return { role, policy, boundCidrs: own.length === 0 ? all : [...new Set(own)] };
   });
 }

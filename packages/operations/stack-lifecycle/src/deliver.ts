@@ -24,7 +24,11 @@ export function usesRootToken(stack: Stack, service: ServiceModel): boolean {
  * With `force`, or for a service in `again`, they are written even so.
  * A service on the root-token fallback gets a fresh short-lived token of its own policy as well, with a loud warning.
  */
-export async function deliverLogins(stack: Stack, services: readonly ServiceModel[], options: { onEvent: OnEvent; force?: boolean; again?: readonly string[] }): Promise<StepOutcome> {
+export async function deliverLogins(
+  stack: Stack,
+  services: readonly ServiceModel[],
+  options: { onEvent: OnEvent; force?: boolean; again?: readonly string[] },
+): Promise<StepOutcome> {
   const engine = await stack.engine();
   const clients = services.filter((service) => service.role !== undefined && service.authentication === 'approle');
   const present = new Set((await engine.listVolumes({ project: stack.project.id })).map((volume) => volume.name));
@@ -39,14 +43,23 @@ export async function deliverLogins(stack: Stack, services: readonly ServiceMode
     if (isThere && !fallback && options.force !== true && options.again?.includes(service.name) !== true) continue;
     if (fallback) warnOfFallback(service, options.onEvent);
     // An empty token file takes away what an earlier fallback left.
-    const token = fallback ? await fallbackToken(stack, service) : delivered[service.name] === tokenMark ? volumeFile(stack, service, 'token', '') : undefined;
+    const token = fallback
+      ? await fallbackToken(stack, service)
+      : delivered[service.name] === tokenMark
+        ? volumeFile(stack, service, 'token', '')
+        : undefined;
     files.push(...login, ...(token === undefined ? [] : [token]));
     delivered[service.name] = fallback ? tokenMark : fingerprint;
     written.push(service.name);
     await ensureLoginVolume(stack, engine, service);
   }
-  if (files.length === 0) return { changed: false, detail: `${String(clients.length)} services as delivered`, value: undefined };
-  await engine.writeVolumeFiles({ image: writerImage, files, labels: { 'com.docker.compose.project': stack.project.id } });
+  if (files.length === 0)
+    return { changed: false, detail: `${String(clients.length)} services as delivered`, value: undefined };
+  await engine.writeVolumeFiles({
+    image: writerImage,
+    files,
+    labels: { 'com.docker.compose.project': stack.project.id },
+  });
   await writeFileDurable(join(stack.directories.state, 'delivered.json'), `${JSON.stringify(delivered, null, 2)}\n`);
   return { changed: true, detail: `to ${written.join(', ')}`, value: undefined };
 }
@@ -94,7 +107,11 @@ async function ensureLoginVolume(stack: Stack, engine: DockerEngine, service: Se
 
 async function loginFiles(stack: Stack, service: ServiceModel): Promise<readonly VolumeFile[]> {
   const directory = join(stack.directories.approles, service.name);
-  return Promise.all(['role-id', 'secret-id'].map(async (name) => volumeFile(stack, service, name, await readPrivateFile(join(directory, name)))));
+  return Promise.all(
+    ['role-id', 'secret-id'].map(async (name) =>
+      volumeFile(stack, service, name, await readPrivateFile(join(directory, name))),
+    ),
+  );
 }
 
 async function fallbackToken(stack: Stack, service: ServiceModel): Promise<VolumeFile> {
@@ -116,6 +133,9 @@ function volumeFile(stack: Stack, service: ServiceModel, path: string, content: 
 
 function fingerprintOf(files: readonly VolumeFile[]): string {
   const hash = createHash('sha256');
-  for (const file of files) hash.update(`${file.path}\0${String(file.uid)}\0`).update(isSecret(file.content) ? String(file.content.reveal()) : file.content);
+  for (const file of files)
+    hash
+      .update(`${file.path}\0${String(file.uid)}\0`)
+      .update(isSecret(file.content) ? file.content.reveal() : file.content);
   return hash.digest('hex');
 }

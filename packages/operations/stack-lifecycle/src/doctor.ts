@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { isDevstackError } from '@devstack-core/errors';
 import { health } from './health.ts';
 import { imageStates } from './images.ts';
+import { networkReport, networkWarning } from './networks.ts';
 import { freeDiskBytes, takenPorts } from './preflight.ts';
 import type { Stack } from './stack.ts';
 
@@ -40,7 +41,10 @@ const neededMemoryBytes = 4 * gib;
  * Looks at everything that `up` depends on and, where the stack is up, does one real round trip through every service.
  * Checks never throw: what could not be looked at is a failed check.
  */
-export async function doctor(open: () => Promise<Stack>, options: { readonly now?: () => Date; readonly onCheck?: (check: DoctorCheck) => void } = {}): Promise<DoctorReport> {
+export async function doctor(
+  open: () => Promise<Stack>,
+  options: { readonly now?: () => Date; readonly onCheck?: (check: DoctorCheck) => void } = {},
+): Promise<DoctorReport> {
   let stack: Stack | undefined;
   let openError: unknown;
   try {
@@ -53,7 +57,13 @@ export async function doctor(open: () => Promise<Stack>, options: { readonly now
   for (const [name, look] of doctorChecks) {
     const started = performance.now();
     const finding = await look(context).catch((error: unknown): Finding => failed(error));
-    const check: DoctorCheck = { check: name, status: finding.status, finding: finding.finding, fix: finding.fix ?? null, durationMs: performance.now() - started };
+    const check: DoctorCheck = {
+      check: name,
+      status: finding.status,
+      finding: finding.finding,
+      fix: finding.fix ?? null,
+      durationMs: performance.now() - started,
+    };
     checks.push(check);
     options.onCheck?.(check);
   }
@@ -62,12 +72,19 @@ export async function doctor(open: () => Promise<Stack>, options: { readonly now
 
 const doctorChecks: readonly (readonly [string, (context: DoctorContext) => Promise<Finding>])[] = [
   ['Node', async () => checkNode()],
-  ['Compose files', async ({ stack, openError }) => (stack === undefined ? failed(openError) : pass(`${String(stack.model.services.length)} services, project ${stack.project.id}`))],
+  [
+    'Compose files',
+    async ({ stack, openError }) =>
+      stack === undefined
+        ? failed(openError)
+        : pass(`${String(stack.model.services.length)} services, project ${stack.project.id}`),
+  ],
   ['Docker', checkDocker],
   ['Compose', checkCompose],
   ['Disk', checkDisk],
   ['Memory', async () => checkMemory()],
   ['Ports', checkPorts],
+  ['Networks', checkNetworks],
   ['Images', checkImages],
   ['File modes', checkFileModes],
   ['Leftovers', checkLeftovers],
@@ -78,7 +95,13 @@ const doctorChecks: readonly (readonly [string, (context: DoctorContext) => Prom
 
 function checkNode(): Finding {
   const major = Number(process.versions.node.split('.')[0]);
-  return major >= 24 ? pass(`Node ${process.versions.node}`) : { status: 'fail', finding: `Node ${process.versions.node}`, fix: 'Node 24 or later is needed: run ./scripts/setup' };
+  return major >= 24
+    ? pass(`Node ${process.versions.node}`)
+    : {
+        status: 'fail',
+        finding: `Node ${process.versions.node}`,
+        fix: 'Node 24 or later is needed: run ./scripts/setup',
+      };
 }
 
 async function checkDocker({ stack }: DoctorContext): Promise<Finding> {
@@ -96,18 +119,23 @@ async function checkDisk({ stack }: DoctorContext): Promise<Finding> {
   const place = existsSync(dockerRootDir) ? dockerRootDir : withStack(stack).project.root;
   const free = await freeDiskBytes(place);
   const finding = `${(free / gib).toFixed(1)} GiB free in ${place}`;
-  return free >= neededDiskBytes ? pass(finding) : { status: 'fail', finding, fix: '10 GiB are needed: docker system prune, or make room' };
+  return free >= neededDiskBytes
+    ? pass(finding)
+    : { status: 'fail', finding, fix: '10 GiB are needed: docker system prune, or make room' };
 }
 
 function checkMemory(): Finding {
   const finding = `${(totalmem() / gib).toFixed(1)} GiB`;
-  return totalmem() >= neededMemoryBytes ? pass(finding) : { status: 'warn', finding, fix: 'The standard profile wants 4 GiB: try devstack up --profile minimal' };
+  return totalmem() >= neededMemoryBytes
+    ? pass(finding)
+    : { status: 'warn', finding, fix: 'The standard profile wants 4 GiB: try devstack up --profile minimal' };
 }
 
 async function checkPorts({ stack }: DoctorContext): Promise<Finding> {
   const open = withStack(stack);
   const taken = await takenPorts(open, open.model.services, await (await open.engine()).listContainers({ all: false }));
-  if (taken.length === 0) return pass(`${String(open.model.services.flatMap((service) => service.ports).length)} ports free or ours`);
+  if (taken.length === 0)
+    return pass(`${String(open.model.services.flatMap((service) => service.ports).length)} ports free or ours`);
   return {
     status: 'fail',
     finding: taken.map((port) => `${String(port.port)} (${port.service}) held by ${port.holder}`).join('; '),
@@ -115,11 +143,25 @@ async function checkPorts({ stack }: DoctorContext): Promise<Finding> {
   };
 }
 
+async function checkNetworks({ stack }: DoctorContext): Promise<Finding> {
+  const open = withStack(stack);
+  const containers = await (await open.engine()).listContainers({ project: open.project.id, all: true });
+  const warning = networkWarning(networkReport(open, containers));
+  if (warning !== undefined) return { status: 'warn', finding: warning.text, fix: warning.hint };
+  return pass(`separate: ${open.model.networks.map((network) => network.name).join(', ')}`);
+}
+
 async function checkImages({ stack }: DoctorContext): Promise<Finding> {
   const open = withStack(stack);
   const states = await imageStates(open, open.model.services);
   const missing = states.filter((state) => !state.present).map((state) => state.service);
-  return missing.length === 0 ? pass(`${String(states.length)} present`) : { status: 'warn', finding: `not made yet: ${missing.join(', ')}`, fix: 'devstack up makes them, or: devstack images build' };
+  return missing.length === 0
+    ? pass(`${String(states.length)} present`)
+    : {
+        status: 'warn',
+        finding: `not made yet: ${missing.join(', ')}`,
+        fix: 'devstack up makes them, or: devstack images build',
+      };
 }
 
 async function checkFileModes({ stack }: DoctorContext): Promise<Finding> {
@@ -132,45 +174,74 @@ async function checkFileModes({ stack }: DoctorContext): Promise<Finding> {
     const { mode } = await stat(path);
     if ((mode & 0o077) !== 0) open.push(path);
   }
-  return open.length === 0 ? pass(`${String(entries.length)} private files and folders`) : { status: 'fail', finding: `readable by others: ${open.slice(0, 5).join(', ')}`, fix: `chmod -R go= ${root}` };
+  return open.length === 0
+    ? pass(`${String(entries.length)} private files and folders`)
+    : { status: 'fail', finding: `readable by others: ${open.slice(0, 5).join(', ')}`, fix: `chmod -R go= ${root}` };
 }
 
 async function checkLeftovers({ stack }: DoctorContext): Promise<Finding> {
   const open = withStack(stack);
   const containers = await (await open.engine()).listContainers({ project: open.project.id, all: true });
-  const odd = containers.filter((container) => container.state === 'created' || container.state === 'dead' || !open.model.services.some((service) => service.name === container.service));
-  const interrupted = existsSync(join(open.directories.state, 'up.journal')) && (await stat(join(open.directories.state, 'up.journal'))).size > 0;
+  const odd = containers.filter(
+    (container) =>
+      container.state === 'created' ||
+      container.state === 'dead' ||
+      !open.model.services.some((service) => service.name === container.service),
+  );
+  const interrupted =
+    existsSync(join(open.directories.state, 'up.journal')) &&
+    (await stat(join(open.directories.state, 'up.journal'))).size > 0;
   if (odd.length === 0 && !interrupted) return pass('none');
-  const parts = [...odd.map((container) => `${container.name} (${container.state})`), ...(interrupted ? ['an up that did not finish'] : [])];
+  const parts = [
+    ...odd.map((container) => `${container.name} (${container.state})`),
+    ...(interrupted ? ['an up that did not finish'] : []),
+  ];
   return { status: 'warn', finding: parts.join(', '), fix: 'devstack up finishes or replaces them' };
 }
 
 async function checkClock({ stack, now }: DoctorContext): Promise<Finding> {
   const { systemTime } = await (await withStack(stack).engine()).info();
   const skewS = Math.abs(Date.parse(systemTime) - now().getTime()) / 1000;
-  return skewS < 30 ? pass(`within ${skewS.toFixed(0)} s of the Docker host`) : { status: 'fail', finding: `${skewS.toFixed(0)} s apart from the Docker host`, fix: 'Tokens expire by the clock: synchronise it (timedatectl set-ntp true)' };
+  return skewS < 30
+    ? pass(`within ${skewS.toFixed(0)} s of the Docker host`)
+    : {
+        status: 'fail',
+        finding: `${skewS.toFixed(0)} s apart from the Docker host`,
+        fix: 'Tokens expire by the clock: synchronise it (timedatectl set-ntp true)',
+      };
 }
 
 async function checkVault({ stack }: DoctorContext): Promise<Finding> {
   try {
     const state = await withStack(stack).vault().health({ deadlineMs: 0 });
     if (!state.initialized) return { status: 'warn', finding: 'not initialised', fix: 'devstack up' };
-    return state.sealed ? { status: 'fail', finding: 'sealed', fix: 'devstack vault unseal' } : pass(`unsealed, version ${state.version}`);
+    return state.sealed
+      ? { status: 'fail', finding: 'sealed', fix: 'devstack vault unseal' }
+      : pass(`unsealed, version ${state.version}`);
   } catch (error) {
-    if (isDevstackError(error, 'VAULT_UNREACHABLE')) return { status: 'warn', finding: 'not running', fix: 'devstack up' };
+    if (isDevstackError(error, 'VAULT_UNREACHABLE'))
+      return { status: 'warn', finding: 'not running', fix: 'devstack up' };
     throw error;
   }
 }
 
 async function checkRoundTrip({ stack }: DoctorContext): Promise<Finding> {
   const open = withStack(stack);
-  const running = (await (await open.engine()).listContainers({ project: open.project.id })).filter((container) => container.state === 'running');
-  const services = open.model.services.filter((service) => running.some((container) => container.service === service.name));
+  const running = (await (await open.engine()).listContainers({ project: open.project.id })).filter(
+    (container) => container.state === 'running',
+  );
+  const services = open.model.services.filter((service) =>
+    running.some((container) => container.service === service.name),
+  );
   if (services.length === 0) return { status: 'warn', finding: 'nothing is running', fix: 'devstack up' };
   const report = await health(open, services);
   const bad = report.services.filter((service) => !service.healthy);
   if (bad.length === 0) return pass(`${String(services.length)} services answered by protocol`);
-  return { status: 'fail', finding: bad.map((service) => `${service.service}: ${service.reason ?? 'no answer'}`).join('; '), fix: bad[0]?.nextStep ?? 'devstack logs' };
+  return {
+    status: 'fail',
+    finding: bad.map((service) => `${service.service}: ${service.reason ?? 'no answer'}`).join('; '),
+    fix: bad[0]?.nextStep ?? 'devstack logs',
+  };
 }
 
 function withStack(stack: Stack | undefined): Stack {
@@ -183,6 +254,7 @@ function pass(finding: string): Finding {
 }
 
 function failed(error: unknown): Finding {
-  if (isDevstackError(error)) return { status: 'fail', finding: error.message, ...(error.hint === undefined ? {} : { fix: error.hint }) };
+  if (isDevstackError(error))
+    return { status: 'fail', finding: error.message, ...(error.hint === undefined ? {} : { fix: error.hint }) };
   return { status: 'fail', finding: error instanceof Error ? error.message : String(error) };
 }

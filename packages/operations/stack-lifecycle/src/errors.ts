@@ -8,6 +8,7 @@ export const StackErrorCode = {
   vaultNotReady: 'VAULT_NOT_READY',
   notHealthy: 'NOT_HEALTHY',
   unknownService: 'UNKNOWN_SERVICE',
+  networkInUse: 'NETWORK_IN_USE',
   redisClusterBroken: 'REDIS_CLUSTER_BROKEN',
   stackNotRunning: 'STACK_NOT_RUNNING',
 } as const;

@@ -12,5 +12,13 @@ test('what a Dockerfile takes from its context is what its image depends on', ()
     '# COPY not-this /y',
     'copy lower /z',
   ].join('\n');
-  expect(copySources(dockerfile)).toEqual(['go.mod', 'go.sum', 'main.go', 'scripts/a.sh', 'scripts/b.sh', 'extra.tar', 'lower']);
+  expect(copySources(dockerfile)).toEqual([
+    'go.mod',
+    'go.sum',
+    'main.go',
+    'scripts/a.sh',
+    'scripts/b.sh',
+    'extra.tar',
+    'lower',
+  ]);
 });

@@ -26,7 +26,11 @@ const baseImage = 'devstack/base:local';
  * Names each built image by a hash of what goes into it, so a present tag is a current image and a changed source a new tag.
  * Returns `{DEVSTACK_POSTGRES_IMAGE: 'devstack/postgres:<hash>', …}` for every variable that the user did not set.
  */
-export async function imageVariables(root: string, model: ComposeModel, user: Readonly<Record<string, string>>): Promise<Record<string, string>> {
+export async function imageVariables(
+  root: string,
+  model: ComposeModel,
+  user: Readonly<Record<string, string>>,
+): Promise<Record<string, string>> {
   const variables: Record<string, string> = {};
   const base = await readFile(join(root, 'infrastructure/images/base/Dockerfile'), 'utf8').catch(() => '');
   const built = model.services.filter((service) => service.build !== undefined && service.imageVariable !== undefined);
@@ -65,41 +69,70 @@ export async function imageStates(stack: Stack, services: readonly ServiceModel[
 }
 
 /** Builds or pulls what is missing. Returns the services whose image was made. Throws IMAGE_MISSING, IMAGE_BUILD_FAILED, PULL_FAILED. */
-export async function ensureImages(stack: Stack, services: readonly ServiceModel[], options: { onEvent: OnEvent; signal?: AbortSignal | undefined; rebuild?: boolean }): Promise<readonly string[]> {
+export async function ensureImages(
+  stack: Stack,
+  services: readonly ServiceModel[],
+  options: { onEvent: OnEvent; signal?: AbortSignal | undefined; rebuild?: boolean },
+): Promise<readonly string[]> {
   const states = await imageStates(stack, services);
   const wanted = options.rebuild === true ? states : states.filter((state) => !state.present);
   const distinct = [...new Map(wanted.map((state) => [state.image, state])).values()];
   if (distinct.length === 0) return [];
   const engine = await stack.engine();
   if ((await engine.inspectImage(baseImage)) === undefined) {
-    throw new DevstackError({ code: StackErrorCode.imageMissing, message: `The base image ${baseImage} is missing.`, hint: 'Run ./scripts/setup: it makes the base image and everything else a fresh machine lacks.' });
+    throw new DevstackError({
+      code: StackErrorCode.imageMissing,
+      message: `The base image ${baseImage} is missing.`,
+      hint: 'Run ./scripts/setup: it makes the base image and everything else a fresh machine lacks.',
+    });
   }
   for (const [index, state] of distinct.entries()) {
     const progress = (text: string): void => {
-      options.onEvent({ type: 'progress', step: 'images', text: `${state.service} (${String(index + 1)}/${String(distinct.length)}): ${text}` });
+      options.onEvent({
+        type: 'progress',
+        step: 'images',
+        text: `${state.service} (${String(index + 1)}/${String(distinct.length)}): ${text}`,
+      });
     };
     const service = stack.model.service(state.service);
     progress(isBuilt(service) ? 'building' : `pulling ${state.image}`);
     if (isBuilt(service)) await build(stack, service, progress, options.signal);
-    else await engine.pullImage(state.image, { onProgress: (event) => { progress(event.status); } });
+    else
+      await engine.pullImage(state.image, {
+        onProgress: (event) => {
+          progress(event.status);
+        },
+      });
   }
   return distinct.map((state) => state.service);
 }
 
 function isBuilt(service: ServiceModel): boolean {
-  return service.build !== undefined && /^devstack\//.test(service.image);
+  return service.build !== undefined && service.image.startsWith('devstack/');
 }
 
 // A compiler says nothing for minutes; people should not have to wonder.
 const heartbeatMs = 5_000;
 
-async function build(stack: Stack, service: ServiceModel, progress: (text: string) => void, signal: AbortSignal | undefined): Promise<void> {
+async function build(
+  stack: Stack,
+  service: ServiceModel,
+  progress: (text: string) => void,
+  signal: AbortSignal | undefined,
+): Promise<void> {
   const started = performance.now();
   const heartbeat = setInterval(() => {
     progress(`still building, ${String(Math.round((performance.now() - started) / 1000))} s`);
   }, heartbeatMs);
   try {
-    await stack.compose.build({ services: [service.name], onLine: (line) => { heartbeat.refresh(); progress(line.text); }, ...(signal === undefined ? {} : { signal }) });
+    await stack.compose.build({
+      services: [service.name],
+      onLine: (line) => {
+        heartbeat.refresh();
+        progress(line.text);
+      },
+      ...(signal === undefined ? {} : { signal }),
+    });
   } catch (cause) {
     if (isDevstackError(cause, 'INTERRUPTED')) throw cause;
     throw new DevstackError({
@@ -114,7 +147,12 @@ async function build(stack: Stack, service: ServiceModel, progress: (text: strin
 }
 
 // `contents`: what several images copy (container-init) is read and hashed once.
-async function inputsHash(root: string, service: ServiceModel, base: string, contents: Map<string, Promise<string>>): Promise<string> {
+async function inputsHash(
+  root: string,
+  service: ServiceModel,
+  base: string,
+  contents: Map<string, Promise<string>>,
+): Promise<string> {
   const hash = createHash('sha256').update(base);
   const context = service.build?.context ?? root;
   const dockerfile = join(context, service.build?.dockerfile ?? 'Dockerfile');
@@ -143,7 +181,10 @@ export function copySources(dockerfile: string): readonly string[] {
   return lines.flatMap((line) => {
     const words = line.trim().split(/\s+/);
     if (!/^(?:COPY|ADD)$/i.test(words[0] ?? '') || words.some((word) => word.startsWith('--from='))) return [];
-    return words.slice(1).filter((word) => !word.startsWith('--')).slice(0, -1);
+    return words
+      .slice(1)
+      .filter((word) => !word.startsWith('--'))
+      .slice(0, -1);
   });
 }
 

@@ -1,8 +1,25 @@
-export { openStack, hostPort, selectServices, type OpenStackOptions, type Stack, type StackDirectories } from './stack.ts';
+export {
+  openStack,
+  hostPort,
+  selectServices,
+  type OpenStackOptions,
+  type Stack,
+  type StackDirectories,
+} from './stack.ts';
 export { resolveProject, listProjects, forgetProject, type Project, type ResolveProjectOptions } from './project.ts';
 export { up, type UpOptions, type UpResult } from './up.ts';
-export { down, planReset, reset, restart, type DownResult, type ResetPlan } from './stop.ts';
+export {
+  down,
+  planReset,
+  reset,
+  restart,
+  type DownOptions,
+  type DownResult,
+  type ResetPlan,
+  type RestartOptions,
+} from './stop.ts';
 export { status, type ServiceStatus, type StatusReport } from './status.ts';
+export { networkMode, networkWarning, type NetworkMode, type NetworkReport } from './networks.ts';
 export { health, probesFor, redisNatMap, type HealthReport } from './health.ts';
 export { doctor, type DoctorCheck, type DoctorReport } from './doctor.ts';
 export { ensureImages, imageStates, type ImageState } from './images.ts';
@@ -11,7 +28,8 @@ export { provePrivileges, type PrivilegeReport } from './privileges.ts';
 export { bootstrap, openVault, operatorSession, startVault } from './vault-steps.ts';
 export { deliverLogins, usesRootToken } from './deliver.ts';
 export { consumersOf, roleDefinitions } from './consumers.ts';
-export { ensureRedisCluster, type RedisClusterOutcome, type RedisNode } from './redis-cluster.ts';
+export { ensureRedisCluster, type RedisClusterOptions, type RedisClusterOutcome } from './redis-cluster.ts';
+export type { RedisNode } from './redis-migration.ts';
 export { findPortHolders, type PortHolder } from './port-holders.ts';
 export { takenPorts, type TakenPort } from './preflight.ts';
 export type { OnEvent, PlannedService, StackEvent } from './events.ts';

@@ -12,9 +12,9 @@ export interface PortHolder {
 
 /** Which of these ports cannot be bound on the address now, with their holders. One pass over /proc for all of them. */
 export async function findPortHolders(ports: readonly number[], address = '127.0.0.1'): Promise<readonly PortHolder[]> {
-  const busy = (await Promise.all(ports.map(async (port) => ((await canBind(port, address)) ? undefined : port)))).filter(
-    (port) => port !== undefined,
-  );
+  const busy = (
+    await Promise.all(ports.map(async (port) => ((await canBind(port, address)) ? undefined : port)))
+  ).filter((port) => port !== undefined);
   if (busy.length === 0) return [];
   const inodes = await listeningInodes(new Set(busy));
   const owners = await socketOwners(new Set(inodes.values()));

@@ -16,14 +16,26 @@ export interface TakenPort {
 }
 
 /** The ports of services that are not running yet which cannot be bound now. */
-export async function takenPorts(stack: Stack, services: readonly ServiceModel[], containers: readonly ContainerSummary[]): Promise<readonly TakenPort[]> {
-  const running = new Set(containers.filter((container) => container.project === stack.project.id && container.state === 'running').map((container) => container.service));
-  const wanted = services.filter((service) => !running.has(service.name)).flatMap((service) => service.ports.map((port) => ({ service: service.name, port })));
+export async function takenPorts(
+  stack: Stack,
+  services: readonly ServiceModel[],
+  containers: readonly ContainerSummary[],
+): Promise<readonly TakenPort[]> {
+  const running = new Set(
+    containers
+      .filter((container) => container.project === stack.project.id && container.state === 'running')
+      .map((container) => container.service),
+  );
+  const wanted = services
+    .filter((service) => !running.has(service.name))
+    .flatMap((service) => service.ports.map((port) => ({ service: service.name, port })));
   const holders = await findPortHolders(wanted.map(({ port }) => port.hostPort));
   return wanted.flatMap(({ service, port }) => {
     const holder = holders.find((candidate) => candidate.port === port.hostPort);
     if (holder === undefined) return [];
-    const container = containers.find((candidate) => candidate.ports.some((published) => published.hostPort === port.hostPort));
+    const container = containers.find((candidate) =>
+      candidate.ports.some((published) => published.hostPort === port.hostPort),
+    );
     const words =
       container !== undefined
         ? `container ${container.name}${container.project === undefined ? '' : ` of project ${container.project}`}`
@@ -41,7 +53,9 @@ export async function assertPortsFree(stack: Stack, services: readonly ServiceMo
   if (first === undefined) return;
   throw new DevstackError({
     code: StackErrorCode.portTaken,
-    message: taken.map(({ service, port, holder }) => `Port ${String(port)}, which ${service} needs, is held by ${holder}.`).join(' '),
+    message: taken
+      .map(({ service, port, holder }) => `Port ${String(port)}, which ${service} needs, is held by ${holder}.`)
+      .join(' '),
     hint: `Stop the holder, or choose another port, e.g. ${first.variable ?? 'DEVSTACK_…_PORT'}=${String(first.port + 10_000)} in .env.`,
     details: { taken },
   });

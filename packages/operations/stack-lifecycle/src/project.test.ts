@@ -23,7 +23,12 @@ async function secondCheckout(): Promise<string> {
 describe('a project', () => {
   test('is named devstack, gets the default block of ports and is recorded once', async () => {
     const first = await resolveProject({ root: checkout, configHome: home });
-    expect(first).toMatchObject({ id: 'devstack', portOffset: 0, isNew: true, configDirectory: join(home, 'devstack') });
+    expect(first).toMatchObject({
+      id: 'devstack',
+      portOffset: 0,
+      isNew: true,
+      configDirectory: join(home, 'devstack'),
+    });
     expect(first.subnetPrefix).toMatch(/^172\.\d+$|^10\.\d+$/);
     expect(await resolveProject({ root: checkout, configHome: home })).toMatchObject({ ...first, isNew: false });
     expect((await stat(join(home, 'projects.json'))).mode & 0o077).toBe(0);
@@ -48,7 +53,11 @@ describe('a project', () => {
 
   test('avoids subnets that Docker networks of others use', async () => {
     const used = Array.from({ length: 12 }, (_, n) => `172.${String(20 + n)}.9.0/24`);
-    const project = await resolveProject({ root: checkout, configHome: home, usedSubnets: () => Promise.resolve(used) });
+    const project = await resolveProject({
+      root: checkout,
+      configHome: home,
+      usedSubnets: () => Promise.resolve(used),
+    });
     expect(project.subnetPrefix).toMatch(/^10\./);
   });
 
@@ -66,13 +75,17 @@ describe('a project', () => {
   });
 
   test.each(['UPPER', 'with space', '-x', 'ümlaut', 'a'.repeat(40)])('refuses the name %j', async (id) => {
-    await expect(resolveProject({ root: checkout, configHome: home, id })).rejects.toMatchObject({ code: 'PROJECT_INVALID' });
+    await expect(resolveProject({ root: checkout, configHome: home, id })).rejects.toMatchObject({
+      code: 'PROJECT_INVALID',
+    });
   });
 
   test('is not guessed from a damaged record', async () => {
     await resolveProject({ root: checkout, configHome: home });
     await writeFile(join(home, 'projects.json'), '{"projects": 12');
-    await expect(resolveProject({ root: checkout, configHome: home })).rejects.toMatchObject({ code: 'PROJECT_INVALID' });
+    await expect(resolveProject({ root: checkout, configHome: home })).rejects.toMatchObject({
+      code: 'PROJECT_INVALID',
+    });
     expect(await readFile(join(home, 'projects.json'), 'utf8')).toBe('{"projects": 12');
   });
 });

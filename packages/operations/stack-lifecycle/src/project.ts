@@ -65,7 +65,11 @@ export async function resolveProject(options: ResolveProjectOptions): Promise<Pr
   if (known !== undefined) return toProject(known, options, false);
 
   await ensurePrivateDirectory(options.configHome);
-  await using _lease = await acquireLease({ path: join(options.configHome, 'projects.lock'), owner: 'project allocation', waitMs: 10_000 });
+  await using _lease = await acquireLease({
+    path: join(options.configHome, 'projects.lock'),
+    owner: 'project allocation',
+    waitMs: 10_000,
+  });
   const registry = await readRegistry(options.configHome);
   const raced = findProject(registry, root, options.id);
   if (raced !== undefined) return toProject(raced, options, false);
@@ -91,7 +95,11 @@ export async function listProjects(configHome: string): Promise<readonly Project
 
 /** Removes a project's record; its folder and data are the caller's to remove. */
 export async function forgetProject(configHome: string, id: string): Promise<void> {
-  await using _lease = await acquireLease({ path: join(configHome, 'projects.lock'), owner: 'project removal', waitMs: 10_000 });
+  await using _lease = await acquireLease({
+    path: join(configHome, 'projects.lock'),
+    owner: 'project removal',
+    waitMs: 10_000,
+  });
   const registry = await readRegistry(configHome);
   const projects = Object.fromEntries(Object.entries(registry.projects).filter(([name]) => name !== id));
   await writeFileDurable(registryPath(configHome), `${JSON.stringify({ version: 1, projects }, null, 2)}\n`);
@@ -122,8 +130,14 @@ function damagedRegistry(path: string, cause?: unknown): DevstackError {
   });
 }
 
-function findProject(registry: ProjectRegistry, root: string, id: string | undefined): [string, ProjectRecord] | undefined {
-  return Object.entries(registry.projects).find(([name, record]) => (id === undefined ? record.root === root : name === id));
+function findProject(
+  registry: ProjectRegistry,
+  root: string,
+  id: string | undefined,
+): [string, ProjectRecord] | undefined {
+  return Object.entries(registry.projects).find(([name, record]) =>
+    id === undefined ? record.root === root : name === id,
+  );
 }
 
 function toProject([id, record]: [string, ProjectRecord], options: ResolveProjectOptions, isNew: boolean): Project {

@@ -1,7 +1,13 @@
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { createCompose, loadComposeProject, type Compose, type ComposeModel, type ServiceModel } from '@devstack-core/compose-project';
+import {
+  createCompose,
+  loadComposeProject,
+  type Compose,
+  type ComposeModel,
+  type ServiceModel,
+} from '@devstack-core/compose-project';
 import type { DockerEngine } from '@devstack-core/docker-engine';
 import { ensurePrivateDirectory, writeFileDurable } from '@devstack-core/durable-files';
 import { DevstackError } from '@devstack-core/errors';
@@ -9,6 +15,7 @@ import type { Secret } from '@devstack-core/redaction';
 import { createVaultClient, type VaultClient } from '@devstack-core/vault-client';
 import { StackErrorCode } from './errors.ts';
 import { imageVariables } from './images.ts';
+import { composeFilesOf, networkMode } from './networks.ts';
 import { resolveProject, type Project } from './project.ts';
 
 /** A checkout's stack, opened: its data, and lazily its connections. Everything in this package takes one. */
@@ -43,8 +50,8 @@ export interface OpenStackOptions {
   readonly env: Readonly<Record<string, string | undefined>>;
 }
 
-const composeFile = 'infrastructure/compose/compose.yaml';
-const settings = /^(DEVSTACK_[A-Z0-9_]+|VAULT_(?:USE_APPROLE|USE_ROOT_TOKEN)|[A-Z0-9_]+_VAULT_USE_ROOT_TOKEN|[A-Z0-9_]+_ENABLE_TLS)$/;
+const settings =
+  /^(DEVSTACK_[A-Z0-9_]+|VAULT_(?:USE_APPROLE|USE_ROOT_TOKEN)|[A-Z0-9_]+_VAULT_USE_ROOT_TOKEN|[A-Z0-9_]+_ENABLE_TLS)$/;
 
 /** Reads the compose files, finds or allocates the project and writes `compose.env`. Touches no container. */
 export async function openStack(options: OpenStackOptions): Promise<Stack> {
@@ -53,7 +60,9 @@ export async function openStack(options: OpenStackOptions): Promise<Stack> {
   const user = { ...dotEnv, ...environment };
   let engine: Promise<DockerEngine> | undefined;
   const openEngine = (): Promise<DockerEngine> =>
-    (engine ??= import('@devstack-core/docker-engine').then(({ connectDocker }) => connectDocker({ env: options.env })));
+    (engine ??= import('@devstack-core/docker-engine').then(({ connectDocker }) =>
+      connectDocker({ env: options.env }),
+    ));
   const project = await resolveProject({
     root: options.root,
     configHome: options.configHome,
@@ -62,7 +71,8 @@ export async function openStack(options: OpenStackOptions): Promise<Stack> {
     portOffset: portOffset(user['DEVSTACK_PORT_OFFSET']),
     usedSubnets: async () => (await (await openEngine()).listNetworks()).flatMap((network) => network.subnets),
   });
-  const files = [join(options.root, composeFile)];
+  const composeFiles = composeFilesOf(networkMode(user));
+  const files = composeFiles.map((file) => join(options.root, file));
   const base: Record<string, string> = {
     DEVSTACK_ROOT: options.root,
     DEVSTACK_CA_BUNDLE: caBundle(options.env),
@@ -81,8 +91,14 @@ export async function openStack(options: OpenStackOptions): Promise<Stack> {
     ...fromAll(environment, 'environment'),
   };
   const model = await loadComposeProject({ files, env });
-  const envFile = await writeComposeEnv(project, env);
-  const compose = createCompose({ files, projectName: project.id, projectDirectory: join(options.root, 'infrastructure/compose'), env, envFile });
+  const envFile = await writeComposeEnv(project, env, composeFiles);
+  const compose = createCompose({
+    files,
+    projectName: project.id,
+    projectDirectory: join(options.root, 'infrastructure/compose'),
+    env,
+    envFile,
+  });
   const vaultAddress = `http://127.0.0.1:${String(hostPort(model, 'vault'))}`;
   return {
     project,
@@ -107,7 +123,12 @@ function portOffset(text: string | undefined): number | undefined {
   const offset = Number(text);
   // The highest default port is RabbitMQ's and MongoDB's neighbourhood, 27017.
   if (Number.isInteger(offset) && offset >= 0 && offset <= 38_000) return offset;
-  throw new DevstackError({ code: StackErrorCode.projectInvalid, message: `DEVSTACK_PORT_OFFSET is ${JSON.stringify(text)}.`, hint: 'Use a whole number from 0 to 38000.', details: { usage: true } });
+  throw new DevstackError({
+    code: StackErrorCode.projectInvalid,
+    message: `DEVSTACK_PORT_OFFSET is ${JSON.stringify(text)}.`,
+    hint: 'Use a whole number from 0 to 38000.',
+    details: { usage: true },
+  });
 }
 
 /** The host port of a service (its first, or the named one). */
@@ -115,11 +136,17 @@ export function hostPort(model: ComposeModel, service: string, name?: string): n
   const ports = model.service(service).ports;
   const port = name === undefined ? ports[0] : ports.find((candidate) => candidate.name === name);
   if (port !== undefined) return port.hostPort;
-  throw new DevstackError({ code: StackErrorCode.unknownService, message: `${service} publishes no port${name === undefined ? '' : ` named ${name}`}.` });
+  throw new DevstackError({
+    code: StackErrorCode.unknownService,
+    message: `${service} publishes no port${name === undefined ? '' : ` named ${name}`}.`,
+  });
 }
 
 /** The services of a profile, or the named ones; throws UNKNOWN_SERVICE or UNKNOWN_PROFILE with what would have fitted. */
-export function selectServices(model: ComposeModel, selection: { profile?: string | undefined; services?: readonly string[] | undefined }): readonly ServiceModel[] {
+export function selectServices(
+  model: ComposeModel,
+  selection: { profile?: string | undefined; services?: readonly string[] | undefined },
+): readonly ServiceModel[] {
   const named = selection.services ?? [];
   if (named.length > 0) return named.map((name) => model.service(name));
   return model.servicesOf(selection.profile ?? 'standard');
@@ -138,30 +165,45 @@ async function readDotEnv(root: string): Promise<Record<string, string>> {
 
 function pickSettings(env: Readonly<Record<string, string | undefined>>): Record<string, string> {
   const picked: Record<string, string> = {};
-  for (const [name, value] of Object.entries(env)) if (value !== undefined && value !== '' && settings.test(name)) picked[name] = value;
+  for (const [name, value] of Object.entries(env))
+    if (value !== undefined && value !== '' && settings.test(name)) picked[name] = value;
   return picked;
 }
 
-function portVariables(model: ComposeModel, project: Project, user: Readonly<Record<string, string>>): Record<string, string> {
+function portVariables(
+  model: ComposeModel,
+  project: Project,
+  user: Readonly<Record<string, string>>,
+): Record<string, string> {
   const variables: Record<string, string> = {};
   for (const port of model.services.flatMap((service) => service.ports)) {
-    if (port.variable !== undefined && user[port.variable] === undefined) variables[port.variable] = String(port.hostPort + project.portOffset);
+    if (port.variable !== undefined && user[port.variable] === undefined)
+      variables[port.variable] = String(port.hostPort + project.portOffset);
   }
   return variables;
 }
 
 // Networks that re-sign TLS are trusted inside image builds through the machine's own bundle.
 function caBundle(env: Readonly<Record<string, string | undefined>>): string {
-  const candidates = [env['DEVSTACK_CA_BUNDLE'], env['SSL_CERT_FILE'], env['NODE_EXTRA_CA_CERTS'], '/etc/ssl/certs/ca-certificates.crt'];
+  const candidates = [
+    env['DEVSTACK_CA_BUNDLE'],
+    env['SSL_CERT_FILE'],
+    env['NODE_EXTRA_CA_CERTS'],
+    '/etc/ssl/certs/ca-certificates.crt',
+  ];
   return candidates.find((path) => path !== undefined && existsSync(path)) ?? '/dev/null';
 }
 
-async function writeComposeEnv(project: Project, env: Readonly<Record<string, string>>): Promise<string> {
+async function writeComposeEnv(
+  project: Project,
+  env: Readonly<Record<string, string>>,
+  composeFiles: readonly string[],
+): Promise<string> {
   const path = join(project.configDirectory, 'compose.env');
   const lines = Object.entries(env)
     .toSorted(([a], [b]) => (a < b ? -1 : 1))
     .map(([name, value]) => `${name}='${value.replaceAll("'", String.raw`\'`)}'`);
-  const text = `# Written by devstack; lets plain docker compose see the same stack: docker compose --env-file this-file -f ${composeFile}\n${lines.join('\n')}\n`;
+  const text = `# Written by devstack; lets plain docker compose see the same stack: docker compose --env-file this-file -f ${composeFiles.join(' -f ')}\n${lines.join('\n')}\n`;
   if ((await readFile(path, 'utf8').catch(() => '')) === text) return path;
   await ensurePrivateDirectory(project.configDirectory);
   await writeFileDurable(path, text);

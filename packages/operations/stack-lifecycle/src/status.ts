@@ -2,6 +2,7 @@ import type { ServiceModel } from '@devstack-core/compose-project';
 import type { ContainerDetails } from '@devstack-core/docker-engine';
 import { usesRootToken } from './deliver.ts';
 import { imageStates } from './images.ts';
+import { networkReport, type NetworkReport } from './networks.ts';
 import type { Stack } from './stack.ts';
 
 /** One service, as seen without asking it anything: what Docker knows, and what is declared. */
@@ -28,6 +29,7 @@ export interface ServiceStatus {
 export interface StatusReport {
   readonly project: string;
   readonly subnetPrefix: string;
+  readonly networks: NetworkReport;
   readonly vault: { readonly address: string; readonly state: 'unsealed' | 'sealed' | 'uninitialised' | 'unreachable' };
   readonly services: readonly ServiceStatus[];
 }
@@ -36,7 +38,9 @@ export interface StatusReport {
 export async function status(stack: Stack): Promise<StatusReport> {
   const engine = await stack.engine();
   const [containers, images, vault] = await Promise.all([
-    engine.listContainers({ project: stack.project.id, all: true }).then((list) => Promise.all(list.map((one) => engine.inspectContainer(one.id)))),
+    engine
+      .listContainers({ project: stack.project.id, all: true })
+      .then((list) => Promise.all(list.map((one) => engine.inspectContainer(one.id)))),
     imageStates(stack, stack.model.services),
     vaultState(stack),
   ]);
@@ -57,7 +61,13 @@ export async function status(stack: Stack): Promise<StatusReport> {
       authentication: authentication(stack, service),
     };
   });
-  return { project: stack.project.id, subnetPrefix: stack.project.subnetPrefix, vault: { address: stack.vaultAddress, state: vault }, services };
+  return {
+    project: stack.project.id,
+    subnetPrefix: stack.project.subnetPrefix,
+    networks: networkReport(stack, containers),
+    vault: { address: stack.vaultAddress, state: vault },
+    services,
+  };
 }
 
 function authentication(stack: Stack, service: ServiceModel): string {

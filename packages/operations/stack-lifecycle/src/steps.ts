@@ -29,7 +29,12 @@ export class StepRunner implements AsyncDisposable {
     this.resumedAfter = journal.steps().at(-1)?.step ?? null;
   }
 
-  static async open(stack: Stack, name: string, onEvent: OnEvent, signal: AbortSignal | undefined): Promise<StepRunner> {
+  static async open(
+    stack: Stack,
+    name: string,
+    onEvent: OnEvent,
+    signal: AbortSignal | undefined,
+  ): Promise<StepRunner> {
     await ensurePrivateDirectory(stack.directories.state);
     const journal = await openJournal({ path: join(stack.directories.state, `${name}.journal`) });
     const runner = new StepRunner(journal, onEvent, signal);
@@ -46,7 +51,14 @@ export class StepRunner implements AsyncDisposable {
     const outcome = await work();
     await this.#journal.done(step);
     this.changed ||= outcome.changed;
-    this.#onEvent({ type: 'step-done', step, title, changed: outcome.changed, detail: outcome.detail, durationMs: performance.now() - started });
+    this.#onEvent({
+      type: 'step-done',
+      step,
+      title,
+      changed: outcome.changed,
+      detail: outcome.detail,
+      durationMs: performance.now() - started,
+    });
     return outcome.value;
   }
 

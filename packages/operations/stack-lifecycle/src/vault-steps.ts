@@ -3,9 +3,15 @@ import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ensurePrivateDirectory, writeFileDurable } from '@devstack-core/durable-files';
-import { DevstackError, abortReason, isDevstackError } from '@devstack-core/errors';
+import { DevstackError, isDevstackError } from '@devstack-core/errors';
 import { ensureServiceSecrets } from '@devstack-core/service-secrets';
-import { bootstrapVault, loginWithFiles, validateBootstrap, type BootstrapReport, type VaultSession } from '@devstack-core/vault-approle';
+import {
+  bootstrapVault,
+  loginWithFiles,
+  validateBootstrap,
+  type BootstrapReport,
+  type VaultSession,
+} from '@devstack-core/vault-approle';
 import type { SealState, VaultClient } from '@devstack-core/vault-client';
 import { ensureAuditDevice, initializeVault, readRootToken, unsealVault } from '@devstack-core/vault-lifecycle';
 import { consumersOf, roleDefinitions } from './consumers.ts';
@@ -13,6 +19,7 @@ import { StackErrorCode } from './errors.ts';
 import type { OnEvent } from './events.ts';
 import type { Stack } from './stack.ts';
 import type { StepOutcome } from './steps.ts';
+import { until } from './timing.ts';
 
 interface BootstrapRecord {
   readonly version: 1;
@@ -25,36 +32,49 @@ interface BootstrapRecord {
 const auditPath = '/vault/audit/audit.log';
 
 /** Starts Vault's container, unless the plan found it right (`isRight`) and it answers, and waits until it does, sealed or not. Throws VAULT_NOT_READY with its last log lines. */
-export async function startVault(stack: Stack, options: { onEvent: OnEvent; signal?: AbortSignal | undefined; deadlineMs?: number; isRight?: boolean }): Promise<StepOutcome<SealState>> {
+export async function startVault(
+  stack: Stack,
+  options: { onEvent: OnEvent; signal?: AbortSignal | undefined; deadlineMs?: number; isRight?: boolean },
+): Promise<StepOutcome<SealState>> {
   const client = stack.vault();
   const before = options.isRight === true ? await answers(client) : undefined;
   if (before !== undefined) return { changed: false, detail: describeSeal(before), value: before };
   await stack.compose.up({
     services: ['vault'],
     build: false,
-    onLine: (line) => { options.onEvent({ type: 'progress', step: 'vault-start', text: line.text }); },
+    onLine: (line) => {
+      options.onEvent({ type: 'progress', step: 'vault-start', text: line.text });
+    },
     ...(options.signal === undefined ? {} : { signal: options.signal }),
   });
   const deadlineMs = options.deadlineMs ?? 60_000;
-  const started = performance.now();
-  for (;;) {
-    const state = await answers(client);
-    if (state !== undefined) return { changed: true, detail: describeSeal(state), value: state };
-    const aborted = abortReason(options.signal, 'Waiting for Vault');
-    if (aborted !== undefined) throw aborted;
-    const elapsedMs = performance.now() - started;
-    if (elapsedMs > deadlineMs) throw await vaultNotReady(stack, deadlineMs);
-    options.onEvent({ type: 'waiting', step: 'vault-start', for: ['vault'], elapsedMs, deadlineMs });
-    await delay(100);
-  }
+  const state = await until({
+    what: 'Vault',
+    signal: options.signal,
+    everyMs: 100,
+    deadlineMs,
+    attempt: () => answers(client),
+    onWait: (elapsedMs) => {
+      options.onEvent({ type: 'waiting', step: 'vault-start', for: ['vault'], elapsedMs, deadlineMs });
+    },
+    expired: () => vaultNotReady(stack, deadlineMs),
+  });
+  return { changed: true, detail: describeSeal(state), value: state };
 }
 
 /** Initialises a new Vault and unseals it. A Vault whose keys were provably never used by anyone is started over. */
-export async function openVault(stack: Stack, options: { onEvent: OnEvent; signal?: AbortSignal | undefined }): Promise<StepOutcome> {
+export async function openVault(
+  stack: Stack,
+  options: { onEvent: OnEvent; signal?: AbortSignal | undefined },
+): Promise<StepOutcome> {
   await ensurePrivateDirectory(stack.directories.vault);
   const client = stack.vault();
   let initialized: 'initialized' | 'already';
-  const initialize = { client, directory: stack.directories.vault, bootstrapped: (await readBootstrapRecord(stack)) !== undefined };
+  const initialize = {
+    client,
+    directory: stack.directories.vault,
+    bootstrapped: (await readBootstrapRecord(stack)) !== undefined,
+  };
   try {
     initialized = (await initializeVault(initialize)).outcome;
   } catch (error) {
@@ -71,12 +91,20 @@ export async function openVault(stack: Stack, options: { onEvent: OnEvent; signa
   }
   const unsealed = (await unsealVault({ client, directory: stack.directories.vault })).outcome;
   const changed = initialized === 'initialized' || unsealed === 'unsealed';
-  const detail = initialized === 'initialized' ? 'initialised and unsealed; keys written' : unsealed === 'unsealed' ? 'unsealed' : 'already unsealed';
+  const detail =
+    initialized === 'initialized'
+      ? 'initialised and unsealed; keys written'
+      : unsealed === 'unsealed'
+        ? 'unsealed'
+        : 'already unsealed';
   return { changed, detail, value: undefined };
 }
 
 /** Brings Vault's policies, roles, secret_ids and service secrets to what the files declare. Root is used only when something differs. */
-export async function bootstrap(stack: Stack, options: { onEvent: OnEvent; force?: boolean; now?: () => Date }): Promise<StepOutcome<BootstrapReport | undefined>> {
+export async function bootstrap(
+  stack: Stack,
+  options: { onEvent: OnEvent; force?: boolean; now?: () => Date },
+): Promise<StepOutcome<BootstrapReport | undefined>> {
   const now = options.now?.() ?? new Date();
   const roles = await roleDefinitions(stack);
   const consumers = consumersOf(stack);
@@ -103,19 +131,38 @@ export async function bootstrap(stack: Stack, options: { onEvent: OnEvent; force
       hint: 'Run: devstack vault bootstrap --force',
     });
   }
-  await writeBootstrapRecord(stack, { version: 1, fingerprint, clusterId, at: now.toISOString(), consumers: report.consumers });
+  await writeBootstrapRecord(stack, {
+    version: 1,
+    fingerprint,
+    clusterId,
+    at: now.toISOString(),
+    consumers: report.consumers,
+  });
   const changed = report.changed.length > 0 || secrets.created.length > 0;
-  return { changed, detail: `${String(roles.length)} roles, ${String(report.changed.length)} changed, ${String(secrets.created.length)} secrets generated`, value: report };
+  return {
+    changed,
+    detail: `${String(roles.length)} roles, ${String(report.changed.length)} changed, ${String(secrets.created.length)} secrets generated`,
+    value: report,
+  };
 }
 
 /** Logs in as the `operator` role from its files: what every daily command uses instead of the root token. A Vault that is down or sealed is said at once. */
 export async function operatorSession(stack: Stack): Promise<VaultSession> {
   if (!existsSync(join(stack.directories.approles, 'operator', 'secret-id'))) {
-    throw new DevstackError({ code: StackErrorCode.stackNotRunning, message: `This stack (${stack.project.id}) has no operator login yet.`, hint: 'Run: devstack up' });
+    throw new DevstackError({
+      code: StackErrorCode.stackNotRunning,
+      message: `This stack (${stack.project.id}) has no operator login yet.`,
+      hint: 'Run: devstack up',
+    });
   }
   const client = stack.vault();
   const { sealed } = await client.health({ deadlineMs: 0 });
-  if (sealed) throw new DevstackError({ code: 'VAULT_SEALED', message: `Vault at ${stack.vaultAddress} is sealed.`, hint: 'Run: devstack vault unseal' });
+  if (sealed)
+    throw new DevstackError({
+      code: 'VAULT_SEALED',
+      message: `Vault at ${stack.vaultAddress} is sealed.`,
+      hint: 'Run: devstack vault unseal',
+    });
   return loginWithFiles({ client, directory: join(stack.directories.approles, 'operator') });
 }
 
@@ -146,7 +193,8 @@ function isFresh(stack: Stack, consumer: BootstrapReport['consumers'][number], n
 async function startOver(stack: Stack, options: { onEvent: OnEvent; signal?: AbortSignal | undefined }): Promise<void> {
   const engine = await stack.engine();
   const containers = await engine.listContainers({ project: stack.project.id, all: true });
-  for (const container of containers) if (container.service === 'vault') await engine.removeContainer(container.id, { force: true });
+  for (const container of containers)
+    if (container.service === 'vault') await engine.removeContainer(container.id, { force: true });
   await engine.removeVolume(stack.model.volumeName('vault-data'));
   await startVault(stack, options);
 }
@@ -162,7 +210,9 @@ async function answers(client: VaultClient): Promise<SealState | undefined> {
 
 async function vaultNotReady(stack: Stack, deadlineMs: number): Promise<DevstackError> {
   const engine = await stack.engine();
-  const container = (await engine.listContainers({ project: stack.project.id, all: true })).find((candidate) => candidate.service === 'vault');
+  const container = (await engine.listContainers({ project: stack.project.id, all: true })).find(
+    (candidate) => candidate.service === 'vault',
+  );
   const log = container === undefined ? '' : await engine.logs(container.id, { tail: 20 });
   return new DevstackError({
     code: StackErrorCode.vaultNotReady,
@@ -174,10 +224,3 @@ async function vaultNotReady(stack: Stack, deadlineMs: number): Promise<Devstack
 function describeSeal(state: SealState): string {
   return `Vault ${state.version}, ${state.initialized ? (state.sealed ? 'sealed' : 'unsealed') : 'not initialised'}`;
 }
-
-async function delay(ms: number): Promise<void> {
-  const { promise, resolve } = Promise.withResolvers<undefined>();
-  setTimeout(resolve, ms, undefined);
-  await promise;
-}
-

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { hasFailed } from './up.ts';
+import { hasFailed } from './container-failure.ts';
 
 describe('a container that ended with an error by itself', () => {
   test.each([
