@@ -268,6 +268,8 @@ const classify: Classify = ({ message, code }) => {
   }
   if (/Expected ConnectionOpenOk|NOT_ALLOWED/.test(message))
     return { kind: 'database', serverCode: '530', text: message };
+  // CONNECTION_FORCED: a broker that shuts down, or an operator, has ended the connection.
+  if (code === 320) return { kind: 'lost', serverCode: '320', text: message };
   if (typeof code === 'number') return { kind: 'database', serverCode: String(code), text: message };
   if (/^connect ETIMEDOUT$/.test(message)) return { kind: 'timedOut' };
   if (/Invalid frame|Frame size|protocol|Expected|Unexpected frame|Unknown frame|Bad (?:frame|reply)/i.test(message))
