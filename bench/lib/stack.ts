@@ -75,8 +75,11 @@ export class BenchStack implements AsyncDisposable {
   async #remove(): Promise<void> {
     process.off('SIGINT', this.#onSignal);
     process.off('SIGTERM', this.#onSignal);
-    await this.devstack('reset', '--yes').catch((error: unknown) => {
-      process.stderr.write(`The bench's stack ${this.project} could not be reset: ${String(error)}\n`);
+    await this.devstack('reset', '--yes').catch(async (error: unknown) => {
+      process.stderr.write(
+        `The bench's stack ${this.project} could not be reset, so docker removes it: ${String(error)}\n`,
+      );
+      await removeByLabel(this.project);
     });
     await rm(this.configHome, { recursive: true, force: true });
   }
@@ -138,6 +141,19 @@ async function containersOf(project: string): Promise<string> {
   const label = `label=com.docker.compose.project=${project}`;
   const ids = (await output('docker', ['ps', '-aq', '--no-trunc', '--filter', label])).trim().split('\n').toSorted();
   return output('docker', ['inspect', '--format', '{{.Name}} {{.Id}} {{.State.StartedAt}}', ...ids]);
+}
+
+// Where the command line itself is broken (or being built), what it started still goes away.
+async function removeByLabel(project: string): Promise<void> {
+  const script = [
+    'label="label=com.docker.compose.project=$0"',
+    'docker ps -aq --filter "$label" | xargs -r docker rm -f -v',
+    'docker volume ls -q --filter "$label" | xargs -r docker volume rm -f',
+    'docker network ls -q --filter "$label" | xargs -r docker network rm',
+  ];
+  await quietly('sh', ['-c', script.join('\n'), project]).catch((error: unknown) => {
+    process.stderr.write(`${String(error)}\n`);
+  });
 }
 
 // The user's own settings would move the bench's stack.
