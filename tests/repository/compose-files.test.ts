@@ -5,7 +5,9 @@ import { parse } from 'yaml';
 
 const root = resolve(import.meta.dirname, '../..');
 const folder = resolve(root, 'infrastructure/compose');
-const files = readdirSync(folder).filter((name) => name.endsWith('.yaml'));
+// Laid over the others where `DEVSTACK_NETWORKS=single`: it only moves services into its one network.
+const overlay = 'single-network.yaml';
+const files = readdirSync(folder).filter((name) => name.endsWith('.yaml') && name !== overlay);
 const texts = files.map((name) => readFileSync(resolve(folder, name), 'utf8'));
 
 interface Service {
@@ -20,9 +22,11 @@ interface Service {
   readonly cpus?: number;
   readonly mem_limit?: string;
   readonly pids_limit?: number;
+  readonly ulimits?: Readonly<Record<string, number>>;
   readonly ports?: readonly string[];
   readonly profiles?: readonly string[];
   readonly environment?: Readonly<Record<string, string>>;
+  readonly networks?: Readonly<Record<string, { readonly ipv4_address: string }>>;
   readonly 'x-devstack'?: {
     readonly uid?: number;
     readonly engine?: string;
@@ -75,6 +79,23 @@ describe.each(services)('service %s', (_, service) => {
   });
 });
 
+describe('the single network', () => {
+  const text = readFileSync(resolve(folder, overlay), 'utf8');
+  const moved = (parse(text, { logLevel: 'error' }) as { services: Record<string, Service> }).services;
+
+  test('holds every service, at its first address of the separate networks', () => {
+    const first = services.map(([name, service]) => [name, Object.values(service.networks ?? {})[0]?.ipv4_address]);
+    const own = Object.entries(moved).map(([name, service]) => [name, service.networks?.['single']?.ipv4_address]);
+    expect(Object.fromEntries(own)).toEqual(Object.fromEntries(first));
+    expect(new Set(own.map(([, address]) => address)).size).toBe(services.length);
+  });
+
+  test('changes nothing else of a service, and leaves no leg of the others', () => {
+    for (const service of Object.values(moved)) expect(Object.keys(service)).toEqual(['networks']);
+    expect(text.match(/networks: !override$/gm)).toHaveLength(services.length);
+  });
+});
+
 describe('.env.example', () => {
   const example = readFileSync(resolve(root, '.env.example'), 'utf8');
   const explained = new Map(
@@ -99,8 +120,11 @@ describe('.env.example', () => {
     },
   );
 
+  // The command line reads it itself: it says which compose files there are.
+  const ownVariables = ['DEVSTACK_NETWORKS'];
+
   test.each([...explained.keys()])('%s is used by a compose file', (name) => {
-    expect(used.map((use) => use.name)).toContain(name);
+    expect([...used.map((use) => use.name), ...ownVariables]).toContain(name);
   });
 
   test('sets nothing and holds no secret', () => {

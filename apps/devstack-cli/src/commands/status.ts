@@ -1,4 +1,4 @@
-import { status } from '@devstack-core/stack-lifecycle';
+import { networkWarning, status } from '@devstack-core/stack-lifecycle';
 import type { Arguments, Outcome } from '../command.ts';
 import type { Context } from '../context.ts';
 import { ago, table } from '../output/table.ts';
@@ -14,7 +14,9 @@ export async function run(_args: Arguments, context: Context): Promise<Outcome> 
     `${service.imageSource}${service.engine === '' ? '' : ` (${service.engine})`}`,
     service.authentication,
   ]);
-  const head = `Project ${report.project}, Vault ${report.vault.state} at ${report.vault.address}\n\n`;
+  const warning = networkWarning(report.networks);
+  const networks = warning === undefined ? '' : `WARNING: ${warning.text}\n  next: ${warning.hint}\n`;
+  const head = `Project ${report.project}, Vault ${report.vault.state} at ${report.vault.address}\n${networks}\n`;
   return {
     data: { schema: 'devstack/status/1', ...report },
     text: head + table(['service', 'state', 'health', 'address', 'profile', 'image', 'logs in by'], rows),
