@@ -7,6 +7,8 @@ if (process.argv.length === 3 && (process.argv[2] === '--version' || process.arg
   process.stdout.write(`${JSON.parse(readFileSync(new URL('./package.json', import.meta.url), 'utf8')).version}\n`);
 } else {
   module.enableCompileCache?.();
+  // Drivers that log by the package `debug` print what they send, passwords among it.
+  delete process.env.DEBUG;
   const { main } = await import('./dist/main.js');
   await main(process.argv.slice(2));
 }

@@ -1,3 +1,5 @@
+import { spawn } from 'node:child_process';
+import { text } from 'node:stream/consumers';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import {
@@ -217,6 +219,34 @@ describe('a probe over HTTP', () => {
   ] as const)('tells %s of Forgejo', async (_what, answer, expected) => {
     await using server = await serveHttp(answer);
     expect(await probe({ protocol: 'forgejo', ...at(server.port) })).toMatchObject(expected);
+  });
+
+  it('shows no password when Node is asked to show what it sends', async () => {
+    await using server = await serveHttp({
+      '/api/v1/version': [200, { version: '1.24.0' }],
+      '/api/v1/user': [200, {}],
+    });
+    const password = 'planted-password-of-forgejo';
+    const index = new URL('index.ts', import.meta.url).href;
+    const program = `
+      import { request } from 'node:http';
+      import { Secret } from '@devstack-core/redaction';
+      import { probe } from ${JSON.stringify(index)};
+      const at = { host: '127.0.0.1', port: ${String(server.port)} };
+      const credentials = { username: new Secret('devstack'), password: new Secret(${JSON.stringify(password)}) };
+      const { healthy } = await probe({ protocol: 'forgejo', ...at, credentials });
+      request({ ...at, headers: { control: 'planted-control' }, agent: false }, (answer) => answer.resume()).end();
+      console.log('healthy:', healthy);`;
+    const child = spawn(process.execPath, ['-C', '@devstack-core/source', '--input-type=module', '-e', program], {
+      cwd: new URL('.', import.meta.url),
+      env: { PATH: process.env['PATH'], NODE_DEBUG: '*', DEBUG: '*' },
+    });
+    const [stdout, stderr] = await Promise.all([text(child.stdout), text(child.stderr)]);
+    const output = stdout + stderr;
+    expect(output).toContain('healthy: true');
+    expect(output).toContain('planted-control');
+    expect(output).not.toContain(password);
+    expect(output).not.toContain(Buffer.from(`devstack:${password}`).toString('base64'));
   });
 
   it.each([

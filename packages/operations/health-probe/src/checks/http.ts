@@ -81,13 +81,15 @@ async function get(
     host,
     port,
     path,
-    headers: { accept: 'application/json', 'user-agent': 'devstack-health-probe', ...headers },
     signal,
   };
   const sent =
     tls === false
       ? httpRequest({ ...options, agent: false })
       : httpsRequest({ ...options, agent: new Agent({ ...tls, keepAlive: false }) });
+  // Not among the options: Node prints those, the password with them, when NODE_DEBUG asks for `http`.
+  const sentHeaders = { accept: 'application/json', 'user-agent': 'devstack-health-probe', ...headers };
+  for (const [name, value] of Object.entries(sentHeaders)) sent.setHeader(name, value);
   sent.on('response', response.resolve);
   sent.on('error', response.reject);
   sent.end();
