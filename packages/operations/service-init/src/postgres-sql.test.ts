@@ -62,6 +62,19 @@ describe('planPostgres', () => {
     expect(text).toContain('GRANT EXECUTE ON FUNCTION pgbouncer.user_lookup(text) TO "pgbouncer"');
   });
 
+  test('no database is open to everybody', () => {
+    const text = sql([
+      client('pgbouncer', 'auth-query'),
+      client('reference_api', 'application'),
+      client('postgres_exporter', 'monitor'),
+    ]);
+    for (const database of ['devstack', 'postgres', 'template1'])
+      expect(text).toContain(`REVOKE CONNECT, TEMPORARY ON DATABASE "${database}" FROM PUBLIC`);
+    expect(text).toContain('GRANT CONNECT ON DATABASE "postgres", "devstack" TO "pgbouncer"');
+    expect(text).toContain('GRANT CONNECT ON DATABASE "postgres", "devstack" TO "postgres_exporter"');
+    expect(text).toContain('GRANT CONNECT, TEMPORARY ON DATABASE "devstack" TO "reference_api"');
+  });
+
   test.each([
     ['unknown grants', client('x', 'everything')],
     ['a plain password', { username: 'x', password: secret('hunter22'), role: 'x', grants: 'monitor' }],

@@ -10,7 +10,7 @@ export interface SqlBatch {
 }
 
 /** Names what `planPostgres` makes: a new number makes clusters of older images take the new plan at their next start. */
-export const planName = 'postgresql/2';
+export const planName = 'postgresql/3';
 
 /** Where PgBouncer looks users up; the function is in a schema of its own and only PgBouncer's role may call it. */
 export const authQueryDatabase = 'postgres';
@@ -32,7 +32,10 @@ export function planPostgres(
     `ALTER ROLE ${quoteName(username)} PASSWORD ${quoteText(password)}`,
   ];
   const inDatabase: string[] = [];
-  common.push(...ensureDatabase(database, username, existing));
+  common.push(
+    ...ensureDatabase(database, username, existing),
+    ...closeToPublic([database, authQueryDatabase, 'template1']),
+  );
   for (const client of context.clients) {
     common.push(
       ...ensureRole(client.username, ''),
@@ -40,14 +43,17 @@ export function planPostgres(
     );
     switch (client.grants) {
       case 'auth-query':
-        common.push(...authQuery(client.username));
+        common.push(...authQuery(client.username), grantConnect([authQueryDatabase, database], client.username));
         break;
       case 'own-database':
         common.push(...ensureDatabase(client.username, client.username, existing));
         common.push(`REVOKE ALL ON DATABASE ${quoteName(client.username)} FROM PUBLIC`);
         break;
       case 'monitor':
-        common.push(`GRANT pg_monitor TO ${quoteName(client.username)}`);
+        common.push(
+          `GRANT pg_monitor TO ${quoteName(client.username)}`,
+          grantConnect([authQueryDatabase, database], client.username),
+        );
         break;
       case 'application':
         common.push(`GRANT CONNECT, TEMPORARY ON DATABASE ${quoteName(database)} TO ${quoteName(client.username)}`);
@@ -91,6 +97,16 @@ function ensureRole(username: string, attributes: string): string[] {
 
 function ensureDatabase(database: string, owner: string, existing: readonly string[]): string[] {
   return existing.includes(database) ? [] : [`CREATE DATABASE ${quoteName(database)} OWNER ${quoteName(owner)}`];
+}
+
+// By default every user may connect to every database. One that is connected to template1 stops CREATE DATABASE for all, and the
+// large objects that it leaves there are copied into each new database.
+function closeToPublic(databases: readonly string[]): string[] {
+  return databases.map((database) => `REVOKE CONNECT, TEMPORARY ON DATABASE ${quoteName(database)} FROM PUBLIC`);
+}
+
+function grantConnect(databases: readonly string[], username: string): string {
+  return `GRANT CONNECT ON DATABASE ${databases.map(quoteName).join(', ')} TO ${quoteName(username)}`;
 }
 
 // https://www.pgbouncer.org/config.html#auth_query: a SECURITY DEFINER function, so that the pooler's role needs no rights on pg_authid.

@@ -85,6 +85,9 @@ describe('the first start of PostgreSQL', () => {
     expect(await query({ user: 'reference_api', database: 'forgejo', sql: 'SELECT 1' })).toContain(
       'permission denied for database',
     );
+    for (const database of ['devstack', 'postgres', 'template1']) {
+      expect(await query({ user: 'forgejo', database, sql: 'SELECT 1' })).toContain('permission denied for database');
+    }
     expect(await query({ user: 'postgres_exporter', sql: 'SELECT count(*) > 0 FROM pg_stat_activity' })).toBe('t');
     expect(await query({ user: 'postgres_exporter', sql: 'SELECT * FROM reference_api.t' })).toContain(
       'permission denied',
