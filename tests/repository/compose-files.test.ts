@@ -46,6 +46,8 @@ describe.each(services)('service %s', (_, service) => {
     expect(service.cap_drop).toEqual(['ALL']);
     expect(service.cap_add ?? []).toEqual(service['x-devstack']?.capabilities?.map(({ name }) => name) ?? []);
     expect(service.security_opt).toContain('no-new-privileges:true');
+    // A core dump would put a server's passwords on the disk.
+    expect(service.ulimits?.['core']).toBe(0);
   });
 
   test('has limits for its CPU, memory, processes and log', () => {
