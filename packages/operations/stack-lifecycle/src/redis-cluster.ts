@@ -54,11 +54,13 @@ export async function ensureRedisCluster(options: RedisClusterOptions): Promise<
     );
   }
   const met = await meet(nodes, connections, options.signal);
-  const finished = await finishOpenSlots(await readMembers(nodes, connections), options);
   const assigned = await assignUncovered(await readMembers(nodes, connections));
+  // A node that has just joined refuses keys, and clients, until it has heard of all slots.
+  if (met || assigned) await waitUntilOk(connections, options.signal);
+  const finished = await finishOpenSlots(await readMembers(nodes, connections), options);
   const moved = await spread(await readMembers(nodes, connections), options);
   const changed = met || assigned || finished + moved > 0;
-  if (changed) await waitUntilOk(connections, options.signal);
+  if (finished + moved > 0) await waitUntilOk(connections, options.signal);
   if (options.growthFile !== undefined) await removeDurable(options.growthFile);
   return { changed, nodes: nodes.length, movedSlots: finished + moved };
 }
@@ -68,12 +70,15 @@ async function meet(
   connections: readonly RedisConnection[],
   signal: AbortSignal | undefined,
 ): Promise<boolean> {
-  const first = connections[0];
-  if (first === undefined || nodes.length === 1) return false;
-  const known = new Set((await clusterNodes(first)).map((node) => node.address));
-  const missing = nodes.slice(1).filter((node) => !known.has(node.address));
-  if (missing.length === 0) return false;
-  for (const node of missing) await first.command('CLUSTER', 'MEET', node.address, redisPort);
+  let met = false;
+  // Every node is told of every other: gossip alone would take seconds to spread it.
+  for (const [index, connection] of connections.entries()) {
+    const known = new Set((await clusterNodes(connection)).map((seen) => seen.address));
+    const missing = nodes.filter((node, place) => place !== index && !known.has(node.address));
+    for (const node of missing) await connection.command('CLUSTER', 'MEET', node.address, redisPort);
+    met ||= missing.length > 0;
+  }
+  if (!met) return false;
   await waitFor('the Redis nodes to know each other', signal, async () => {
     const views = await Promise.all(connections.map(clusterNodes));
     return views.every((view) =>

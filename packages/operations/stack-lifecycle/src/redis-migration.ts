@@ -30,7 +30,7 @@ export interface MigrationOptions {
 export const redisPort = 6379;
 
 // A stop between two batches leaves whole slots on either side; one batch holds the server up for a few milliseconds.
-const batchSlots = 2048;
+const batchSlots = 4096;
 const keysPerMigrate = 100;
 
 /**
