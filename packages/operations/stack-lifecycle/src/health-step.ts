@@ -4,7 +4,7 @@ import { probe, type ProbeResult } from '@devstack-core/health-probe';
 import { containerFailure } from './container-failure.ts';
 import { StackErrorCode } from './errors.ts';
 import type { OnEvent } from './events.ts';
-import { probesFor, type ServiceProbe } from './health.ts';
+import type { ServiceProbe } from './health.ts';
 import type { Stack } from './stack.ts';
 import type { StepOutcome } from './steps.ts';
 import { until } from './timing.ts';
@@ -13,12 +13,17 @@ import { until } from './timing.ts';
 export async function waitUntilHealthy(
   stack: Stack,
   services: readonly ServiceModel[],
-  options: { readonly onEvent: OnEvent; readonly signal?: AbortSignal | undefined; readonly deadlineMs: number },
+  options: {
+    readonly probes: () => Promise<readonly ServiceProbe[]>;
+    readonly onEvent: OnEvent;
+    readonly signal?: AbortSignal | undefined;
+    readonly deadlineMs: number;
+  },
 ): Promise<StepOutcome<readonly ProbeResult[]>> {
   const { onEvent, signal, deadlineMs } = options;
   const started = performance.now();
   const results = new Map<string, ProbeResult>();
-  let open: readonly ServiceProbe[] = await probesFor(stack, services);
+  let open: readonly ServiceProbe[] = await options.probes();
   const look = async (one: ServiceProbe): Promise<boolean> => {
     const result = await probe({ timeoutMs: 5_000, ...one, ...(signal === undefined ? {} : { signal }) });
     results.set(one.service, result);

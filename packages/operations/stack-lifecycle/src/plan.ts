@@ -14,8 +14,9 @@ export async function planServices(
   stack: Stack,
   services: readonly ServiceModel[],
   containers: readonly ContainerSummary[],
+  configHashes: Promise<ReadonlyMap<string, string>> = stack.compose.configHashes(),
 ): Promise<readonly PlannedService[]> {
-  const [hashes, images] = await Promise.all([stack.compose.configHashes(), imageStates(stack, services)]);
+  const [hashes, images] = await Promise.all([configHashes, imageStates(stack, services)]);
   return services.map((service, index): PlannedService => {
     const container = containers.find((candidate) => candidate.service === service.name);
     if (container === undefined || container.state === 'created')

@@ -5,16 +5,15 @@ import type { ContainerSummary } from '@devstack-core/docker-engine';
 import { writeFileDurable } from '@devstack-core/durable-files';
 import { DevstackError, isDevstackError } from '@devstack-core/errors';
 import { Secret } from '@devstack-core/redaction';
-import { readServiceSecret } from '@devstack-core/service-secrets';
 import { containerFailure } from './container-failure.ts';
 import { StackErrorCode } from './errors.ts';
 import type { OnEvent } from './events.ts';
+import type { ServiceProbe } from './health.ts';
 import { ensureRedisCluster } from './redis-cluster.ts';
 import type { RedisNode } from './redis-migration.ts';
 import type { Stack } from './stack.ts';
 import type { StepOutcome } from './steps.ts';
 import { until } from './timing.ts';
-import { operatorSession } from './vault-steps.ts';
 
 const protocol = 'redis-cluster';
 
@@ -47,14 +46,18 @@ export async function withClusterPeers(
 export async function formRedisCluster(
   stack: Stack,
   services: readonly ServiceModel[],
-  options: { readonly onEvent: OnEvent; readonly signal?: AbortSignal | undefined },
+  options: {
+    /** The probes of the services, which hold the nodes' password. */
+    readonly probes: () => Promise<readonly ServiceProbe[]>;
+    readonly onEvent: OnEvent;
+    readonly signal?: AbortSignal | undefined;
+  },
 ): Promise<StepOutcome> {
   const { onEvent, signal } = options;
   const members = services.filter((service) => service.protocol === protocol);
-  const role = members[0]?.role;
-  if (role === undefined) return { changed: false, detail: 'not in this profile', value: undefined };
-  await using session = await operatorSession(stack);
-  const secret = (await readServiceSecret(session.client, role)) ?? {};
+  const first = members[0];
+  if (first === undefined) return { changed: false, detail: 'not in this profile', value: undefined };
+  const secret = (await options.probes()).find((one) => one.service === first.name)?.credentials ?? {};
   const nodes = members.flatMap(redisNode);
   if (nodes.length > 1) await recordJoined(stack, nodes);
   let problem: DevstackError | undefined;

@@ -4,6 +4,7 @@ import { hasFailed } from './container-failure.ts';
 import { deliverLogins } from './deliver.ts';
 import type { OnEvent, PlannedService } from './events.ts';
 import { waitUntilHealthy } from './health-step.ts';
+import { probesFor, type ServiceProbe } from './health.ts';
 import { ensureImages } from './images.ts';
 import { replaceNetworks, warnOfSingleNetwork } from './networks.ts';
 import { planServices } from './plan.ts';
@@ -50,13 +51,16 @@ export async function bringUp(stack: Stack, options: UpOptions): Promise<UpResul
   const started = performance.now();
   const onEvent = options.onEvent ?? ((): void => undefined);
   const { signal } = options;
+  // Compose takes longest to answer: it is asked first and awaited in the plan, where its failure is told.
+  const configHashes = stack.compose.configHashes();
+  configHashes.catch(() => undefined);
   await using steps = await StepRunner.open(stack, 'up', onEvent, signal);
 
   const engine = await stack.engine();
   const before = await engine.listContainers({ project: stack.project.id, all: true });
   const services = await withClusterPeers(stack, selectServices(stack.model, options), before, onEvent);
   const needed = withDependencies(stack, services);
-  const all = await planServices(stack, needed, before);
+  const all = await planServices(stack, needed, before, configHashes);
   const planned = all.filter((one) => services.some((service) => service.name === one.service));
   const profile = (options.services ?? []).length === 0 ? (options.profile ?? 'standard') : 'custom';
   onEvent({ type: 'plan', profile, services: planned, resumedAfter: steps.resumedAfter });
@@ -84,9 +88,14 @@ export async function bringUp(stack: Stack, options: UpOptions): Promise<UpResul
   await steps.run('services', 'Start services', () =>
     startServices(stack, services, { planned: all, before, onEvent, signal }),
   );
-  await steps.run('redis-cluster', 'Redis cluster', () => formRedisCluster(stack, services, { onEvent, signal }));
+  // One login to Vault reads what both of the last steps need.
+  let reading: Promise<readonly ServiceProbe[]> | undefined;
+  const probes = (): Promise<readonly ServiceProbe[]> => (reading ??= probesFor(stack, services));
+  await steps.run('redis-cluster', 'Redis cluster', () =>
+    formRedisCluster(stack, services, { probes, onEvent, signal }),
+  );
   const results = await steps.run('healthy', 'Wait for health', () =>
-    waitUntilHealthy(stack, services, { onEvent, signal, deadlineMs: options.deadlineMs ?? 300_000 }),
+    waitUntilHealthy(stack, services, { probes, onEvent, signal, deadlineMs: options.deadlineMs ?? 300_000 }),
   );
   await steps.finish();
   const { changed } = steps;
