@@ -25,7 +25,7 @@ export default defineConfig({
     options.alias = {
       ...Object.fromEntries(unused.map((name) => [name, standIn('empty')])),
       'node:http': standIn('node-http'),
-      'string-width': standIn('string-width'),
+      cliui: standIn('cliui'),
     };
     options.define = { __dirname: 'import.meta.dirname', __filename: 'import.meta.filename' };
     options.legalComments = 'none';
