@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { homedir } from 'node:os';
-import { dirname, join, resolve } from 'node:path';
+import { dirname, isAbsolute, join, resolve } from 'node:path';
 import { createInterface } from 'node:readline/promises';
 import { DevstackError } from '@devstack-core/errors';
 import type { OnEvent, Stack } from '@devstack-core/stack-lifecycle';
@@ -36,9 +36,7 @@ export function createContext(options: {
   let stack: Promise<Stack> | undefined;
   const progress = createProgress({ mode: options.progress, color: options.color, stream: process.stderr });
   const root = findRoot(options.env['DEVSTACK_ROOT'] ?? options.cwd);
-  const configHome =
-    options.env['DEVSTACK_CONFIG_HOME'] ??
-    join(options.env['XDG_CONFIG_HOME'] ?? join(homedir(), '.config'), 'devstack');
+  const configHome = configHomeOf(options.env);
   return {
     root: root ?? options.cwd,
     configHome,
@@ -68,6 +66,18 @@ export function createContext(options: {
       process.stdout.write(text);
     },
   };
+}
+
+/** Where the folders of all projects are. A relative path would put Vault's keys into whatever folder a command is called in. */
+export function configHomeOf(env: Readonly<Record<string, string | undefined>>, home: string = homedir()): string {
+  const xdg = env['XDG_CONFIG_HOME'] ?? '';
+  const path = env['DEVSTACK_CONFIG_HOME'] ?? join(isAbsolute(xdg) ? xdg : join(home, '.config'), 'devstack');
+  if (isAbsolute(path)) return path;
+  throw new DevstackError({
+    code: 'USAGE',
+    message: `The folder for keys and settings would be ${JSON.stringify(path)}, which is not an absolute path.`,
+    hint: 'Set HOME, or DEVSTACK_CONFIG_HOME to a path that begins with a slash.',
+  });
 }
 
 async function open(
