@@ -1,4 +1,4 @@
-import { DevstackError } from '@devstack-core/errors';
+import { DevstackError, ExitCode } from '@devstack-core/errors';
 import { listArgument, stringArgument, type Arguments, type Outcome } from '../command.ts';
 import type { Context } from '../context.ts';
 
@@ -36,5 +36,6 @@ export async function run(args: Arguments, context: Context): Promise<Outcome> {
         print(name, line.text.trimEnd());
     }),
   );
-  return {};
+  // To follow ends with an interrupt, or with the containers.
+  return context.signal.aborted ? { exitCode: ExitCode.interrupted } : {};
 }

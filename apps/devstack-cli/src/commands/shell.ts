@@ -19,8 +19,7 @@ const shells: Readonly<Record<string, (service: string, context: Context) => Pro
       'psql',
       'service=health application_name=devstack-shell',
     ]),
-  mysql: (service, context) =>
-    inContainer(context, service, ['mariadb', '--defaults-extra-file=/run/credentials/my.cnf']),
+  mysql: async (service, context) => (await import('../shells/mysql.ts')).mysqlShell(service, context),
   vault: (service, context) => inContainer(context, service, ['sh']),
   'redis-cluster': async (service, context) => (await import('../shells/redis.ts')).redisShell(service, context),
   mongodb: async (service, context) => (await import('../shells/mongo.ts')).mongoShell(service, context),

@@ -15,6 +15,7 @@ const minimal = ['vault', 'postgres', 'pgbouncer', 'redis-1'];
 const steps = [
   'ports',
   'images',
+  'networks',
   'vault-start',
   'vault-open',
   'bootstrap',
