@@ -28,7 +28,7 @@ export default defineConfig({
       cliui: standIn('cliui'),
     };
     options.define = { __dirname: 'import.meta.dirname', __filename: 'import.meta.filename' };
-    options.legalComments = 'none';
+    options.legalComments = 'eof';
     // Not minified: a crash shows the line of the source that it happened in.
   },
   // CommonJS inside of the bundle asks for Node's own modules with require.
