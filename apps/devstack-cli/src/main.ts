@@ -1,7 +1,7 @@
 import { ExitCode, exitCodeFor, isDevstackError, interrupted } from '@devstack-core/errors';
 import { parse } from './cli.ts';
 import { createContext } from './context.ts';
-import { renderError } from './output/errors.ts';
+import { firstError, renderError } from './output/errors.ts';
 
 /** The one process boundary: arguments, signals, output, exit code. */
 export async function main(argv: readonly string[]): Promise<void> {
@@ -50,7 +50,8 @@ export async function main(argv: readonly string[]): Promise<void> {
     } finally {
       context.progress.end();
     }
-  } catch (error) {
+  } catch (caught) {
+    const error = firstError(caught);
     process.stderr.write(renderError(error, { json: wantsJson, color }));
     process.exitCode =
       controller.signal.aborted && !isDevstackError(error, 'USAGE') ? ExitCode.interrupted : exitCodeFor(error);

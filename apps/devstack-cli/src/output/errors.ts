@@ -1,6 +1,14 @@
 import { styleText } from 'node:util';
 import { isDevstackError } from '@devstack-core/errors';
 
+/**
+ * What went wrong first. With a full disk, say, giving back what was taken fails as well, and the language wraps both: the later
+ * error is `error`, the one that counts is `suppressed`.
+ */
+export function firstError(error: unknown): unknown {
+  return error instanceof SuppressedError ? firstError(error.suppressed) : error;
+}
+
 /** An error for people (message, then the next step) or for machines (`{"error": {code, message, hint, details}}`). */
 export function renderError(error: unknown, options: { readonly json: boolean; readonly color: boolean }): string {
   if (!isDevstackError(error)) return renderUnknown(error, options.json);

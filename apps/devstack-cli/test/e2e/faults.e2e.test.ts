@@ -50,17 +50,9 @@ async function expectHealthy(stack: TestStack): Promise<void> {
   expect(await created(stack)).toEqual([]);
 }
 
-function created(stack: TestStack): Promise<readonly string[]> {
-  return dockerLines(
-    'ps',
-    '--all',
-    '--filter',
-    `label=com.docker.compose.project=${stack.project}`,
-    '--filter',
-    'status=created',
-    '--format',
-    '{{.Names}}',
-  );
+async function created(stack: TestStack): Promise<readonly string[]> {
+  const made = await dockerLines('ps', '--all', '--filter', 'status=created', '--format', '{{.Names}}');
+  return made.filter((name) => name.startsWith(`${stack.project}-`));
 }
 
 async function listen(port: number): Promise<Server> {
