@@ -67,6 +67,17 @@ describe('a project', () => {
     expect((await resolveProject({ root: checkout, configHome: home, id: 'mine' })).subnetPrefix).toBe('10.99');
   });
 
+  test.each(['', '10', '10.256', '10.01', '172.15', '172.32', '8.8', '192.169', "10.1'; x", '10.1.0', '10.1\n'])(
+    'refuses the prefix %j, and records nothing',
+    async (subnetPrefix) => {
+      await expect(resolveProject({ root: checkout, configHome: home, subnetPrefix })).rejects.toMatchObject({
+        code: 'PROJECT_INVALID',
+        hint: expect.stringContaining('172.25') as string,
+      });
+      expect(await listProjects(home)).toEqual([]);
+    },
+  );
+
   test('is forgotten, and its ports are free again', async () => {
     await resolveProject({ root: checkout, configHome: home });
     await forgetProject(home, 'devstack');

@@ -61,6 +61,7 @@ const portBlocks = 9;
 export async function resolveProject(options: ResolveProjectOptions): Promise<Project> {
   const root = realpathSync(options.root);
   if (options.id !== undefined) assertProjectId(options.id);
+  if (options.subnetPrefix !== undefined) assertSubnetPrefix(options.subnetPrefix);
   const known = findProject(await readRegistry(options.configHome), root, options.id);
   if (known !== undefined) return toProject(known, options, false);
 
@@ -157,6 +158,17 @@ function assertProjectId(id: string): void {
     code: StackErrorCode.projectInvalid,
     message: `DEVSTACK_PROJECT is ${JSON.stringify(id)}, which cannot name containers.`,
     hint: 'Use lower-case letters, digits and hyphens, at most 31, starting with a letter or digit.',
+    details: { usage: true },
+  });
+}
+
+// Private addresses alone: a stack on those of others would hide them from this machine.
+function assertSubnetPrefix(prefix: string): void {
+  if (/^(?:10\.(?:\d|[1-9]\d|1\d\d|2[0-4]\d|25[0-5])|172\.(?:1[6-9]|2\d|3[01])|192\.168)$/.test(prefix)) return;
+  throw new DevstackError({
+    code: StackErrorCode.projectInvalid,
+    message: `DEVSTACK_SUBNET_PREFIX is ${JSON.stringify(prefix)}.`,
+    hint: 'Use the first two numbers of private addresses, e.g. 172.25 or 10.80.',
     details: { usage: true },
   });
 }

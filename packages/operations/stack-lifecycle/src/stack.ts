@@ -51,7 +51,7 @@ export interface OpenStackOptions {
 }
 
 const settings =
-  /^(DEVSTACK_[A-Z0-9_]+|VAULT_(?:USE_APPROLE|USE_ROOT_TOKEN)|[A-Z0-9_]+_VAULT_USE_ROOT_TOKEN|[A-Z0-9_]+_ENABLE_TLS)$/;
+  /^(DEVSTACK_[A-Z0-9_]+|VAULT_(?:USE_APPROLE|USE_ROOT_TOKEN)|[A-Z0-9_]+_VAULT_USE_ROOT_TOKEN|[A-Z0-9_]+_ENABLE_TLS|REFERENCE_API_LOG_LEVEL)$/;
 
 /** Reads the compose files, finds or allocates the project and writes `compose.env`. Touches no container. */
 export async function openStack(options: OpenStackOptions): Promise<Stack> {
@@ -163,10 +163,15 @@ async function readDotEnv(root: string): Promise<Record<string, string>> {
   return pickSettings(parseEnv(await readFile(path, 'utf8')));
 }
 
+/** Whether a variable is a setting of a stack: one of those that `.env.example` explains. */
+export function isSetting(name: string): boolean {
+  return settings.test(name);
+}
+
 function pickSettings(env: Readonly<Record<string, string | undefined>>): Record<string, string> {
   const picked: Record<string, string> = {};
   for (const [name, value] of Object.entries(env))
-    if (value !== undefined && value !== '' && settings.test(name)) picked[name] = value;
+    if (value !== undefined && value !== '' && isSetting(name)) picked[name] = value;
   return picked;
 }
 
