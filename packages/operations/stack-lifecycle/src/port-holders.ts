@@ -1,5 +1,6 @@
 import { readFile, readdir, readlink } from 'node:fs/promises';
 import { createServer } from 'node:net';
+import { basename } from 'node:path';
 
 /** Who listens on a TCP port of this machine, as far as the kernel tells. */
 export interface PortHolder {
@@ -63,9 +64,15 @@ async function socketOwners(inodes: ReadonlySet<string>): Promise<Map<string, { 
     for (const link of links) {
       const inode = /^socket:\[(\d+)\]$/.exec(link)?.[1];
       if (inode === undefined || !inodes.has(inode)) continue;
-      const program = (await readFile(`/proc/${pid}/comm`, 'utf8').catch(() => '')).trim();
-      owners.set(inode, { pid: Number(pid), program });
+      owners.set(inode, { pid: Number(pid), program: await programOf(pid) });
     }
   }
   return owners;
+}
+
+// The program's file; its own word for itself (Node's is MainThread) where that cannot be read.
+async function programOf(pid: string): Promise<string> {
+  const file = await readlink(`/proc/${pid}/exe`).catch(() => undefined);
+  if (file !== undefined) return basename(file.replace(/ \(deleted\)$/, ''));
+  return (await readFile(`/proc/${pid}/comm`, 'utf8').catch(() => '')).trim();
 }

@@ -31,7 +31,9 @@ async function grow(count: number, more: Partial<RedisClusterOptions> = {}): Pro
 async function slotCounts(count: number): Promise<readonly number[]> {
   await using connection = await redis.connect(0);
   const view = parseClusterNodes(String(await connection.command('CLUSTER', 'NODES')));
-  return redis.nodes.slice(0, count).map(({ address }) => view.find((node) => node.address === address)?.slots.length ?? 0);
+  return redis.nodes
+    .slice(0, count)
+    .map(({ address }) => view.find((node) => node.address === address)?.slots.length ?? 0);
 }
 
 const total = 3000;
@@ -53,16 +55,16 @@ describe('a Redis cluster', () => {
   test('grows to three while a client writes; no key is lost and no write is refused', async () => {
     await using client = await redis.connect(0, { cluster: true });
     const acknowledged: string[] = [];
-    let isGrown = false;
+    const grown = new AbortController();
     const writing = (async (): Promise<void> => {
-      for (let n = 0; !isGrown; n += 1) {
+      for (let n = 0; !grown.signal.aborted; n += 1) {
         const key = `live:${String(n)}`;
         await client.command('SET', key, key);
         acknowledged.push(key);
       }
     })();
     const outcome = await grow(3).finally(() => {
-      isGrown = true;
+      grown.abort();
     });
     await writing;
     expect(outcome).toMatchObject({ changed: true, nodes: 3, movedSlots: 10_922 });
@@ -99,7 +101,8 @@ describe('a Redis cluster', () => {
     await using first = await redis.connect(0);
     await using second = await redis.connect(1);
     const id = async (connection: typeof first): Promise<string> => String(await connection.command('CLUSTER', 'MYID'));
-    const slot = parseClusterNodes(String(await second.command('CLUSTER', 'NODES'))).find((node) => node.isMyself)?.slots[0];
+    const slot = parseClusterNodes(String(await second.command('CLUSTER', 'NODES'))).find((node) => node.isMyself)
+      ?.slots[0];
     await first.command('CLUSTER', 'SETSLOT', slot ?? 0, 'IMPORTING', await id(second));
     await second.command('CLUSTER', 'SETSLOT', slot ?? 0, 'MIGRATING', await id(first));
     expect(await grow(4)).toMatchObject({ changed: true, movedSlots: 1 });
@@ -127,7 +130,9 @@ describe('a Redis cluster', () => {
     stop.abort();
     await using strangers = await startRedisNodes(folder.stack.model.service('redis-1').image, 2);
     const options = { nodes: strangers.nodes, username: 'default', password: strangers.password };
-    await expect(ensureRedisCluster({ ...options, signal: stop.signal })).rejects.toMatchObject({ code: 'INTERRUPTED' });
+    await expect(ensureRedisCluster({ ...options, signal: stop.signal })).rejects.toMatchObject({
+      code: 'INTERRUPTED',
+    });
     expect(await ensureRedisCluster(options)).toMatchObject({ changed: true, nodes: 2 });
   });
 });

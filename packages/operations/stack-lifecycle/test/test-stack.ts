@@ -3,6 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { connectDocker } from '@devstack-core/docker-engine';
 import { findPortHolders } from '../src/port-holders.ts';
 import { openStack, type Stack } from '../src/stack.ts';
 import { reset } from '../src/stop.ts';
@@ -23,7 +24,7 @@ export async function createTestStack(): Promise<TestStack> {
   const configHome = await mkdtemp(join(tmpdir(), 'devstack-sl-'));
   const own = {
     DEVSTACK_PROJECT: `sl-${randomBytes(4).toString('hex')}`,
-    DEVSTACK_SUBNET_PREFIX: `10.${String(randomInt(130, 250))}`,
+    DEVSTACK_SUBNET_PREFIX: await freePrefix(),
     DEVSTACK_PORT_OFFSET: String(await freePortOffset()),
   };
   const open = async (settings: Readonly<Record<string, string>> = {}): Promise<Stack> =>
@@ -38,6 +39,15 @@ export async function createTestStack(): Promise<TestStack> {
       await rm(configHome, { recursive: true, force: true });
     },
   };
+}
+
+async function freePrefix(): Promise<string> {
+  const engine = await connectDocker({ env: process.env });
+  const used = (await engine.listNetworks()).flatMap((network) => network.subnets);
+  for (;;) {
+    const prefix = `10.${String(randomInt(1, 255))}`;
+    if (!used.some((subnet) => subnet.startsWith(`${prefix}.`) || subnet.startsWith('10.0.0.0/8'))) return prefix;
+  }
 }
 
 const defaultPorts = [2222, 3000, 3306, 5432, 5672, 6379, 6380, 6381, 6432, 8080, 8200, 15672, 27017];
