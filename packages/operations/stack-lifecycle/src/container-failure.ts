@@ -15,6 +15,33 @@ export function hasFailed(container: Pick<ContainerSummary, 'state' | 'status'>)
   return container.state === 'exited' && exitCode > 0 && exitCode < 128;
 }
 
+/**
+ * Stops what Docker keeps starting in vain: between two tries it would look like running, and hold its port. Returns the services whose
+ * container failed.
+ */
+export async function endFailing(
+  engine: Pick<DockerEngine, 'inspectContainer' | 'stopContainer'>,
+  containers: readonly ContainerSummary[],
+): Promise<readonly string[]> {
+  const looked = await Promise.all(
+    containers.map(async (container) => ({ container, failing: await isFailing(engine, container) })),
+  );
+  const failing = looked.filter((one) => one.failing).map(({ container }) => container);
+  await Promise.all(
+    failing.filter(({ state }) => state !== 'exited').map((container) => engine.stopContainer(container.id)),
+  );
+  return failing.flatMap((container) => container.service ?? []);
+}
+
+async function isFailing(
+  engine: Pick<DockerEngine, 'inspectContainer'>,
+  container: ContainerSummary,
+): Promise<boolean> {
+  if (hasFailed(container)) return true;
+  if (container.state !== 'running' || container.status.includes('(healthy)')) return false;
+  return (await engine.inspectContainer(container.id)).restartCount > 0;
+}
+
 /** The first of these services whose container has ended or keeps ending, as an error with its last log lines: waiting will not make it healthy. */
 export async function containerFailure(
   stack: Stack,

@@ -26,7 +26,6 @@ export async function startServices(
   if (touched.every((service) => service === 'vault')) {
     return { changed: false, detail: 'all running', value: undefined };
   }
-  await endPauses(stack, services, options.before);
   try {
     await stack.compose.up({
       services: services.map((service) => service.name),
@@ -42,20 +41,6 @@ export async function startServices(
     throw (await containerFailure(stack, services)) ?? error;
   }
   return { changed: true, detail: `started ${touched.join(', ')}`, value: undefined };
-}
-
-// Docker waits longer before each restart of a failing container, and takes it for running meanwhile: a start would not start it.
-async function endPauses(
-  stack: Stack,
-  services: readonly ServiceModel[],
-  containers: readonly ContainerSummary[],
-): Promise<void> {
-  const pausing = containers.filter(
-    (container) => container.state === 'restarting' && services.some((service) => service.name === container.service),
-  );
-  if (pausing.length === 0) return;
-  const engine = await stack.engine();
-  await Promise.all(pausing.map((container) => engine.stopContainer(container.id)));
 }
 
 // A container that could not start (a port taken in the meantime) would stay behind in state "created".

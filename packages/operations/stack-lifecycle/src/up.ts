@@ -1,6 +1,6 @@
 import type { ServiceModel } from '@devstack-core/compose-project';
 import type { ProbeResult } from '@devstack-core/health-probe';
-import { hasFailed } from './container-failure.ts';
+import { endFailing } from './container-failure.ts';
 import { deliverLogins } from './deliver.ts';
 import type { OnEvent, PlannedService } from './events.ts';
 import { waitUntilHealthy } from './health-step.ts';
@@ -57,9 +57,14 @@ export async function bringUp(stack: Stack, options: UpOptions): Promise<UpResul
   await using steps = await StepRunner.open(stack, 'up', onEvent, signal);
 
   const engine = await stack.engine();
-  const before = await engine.listContainers({ project: stack.project.id, all: true });
-  const services = await withClusterPeers(stack, selectServices(stack.model, options), before, onEvent);
+  const found = await engine.listContainers({ project: stack.project.id, all: true });
+  const services = await withClusterPeers(stack, selectServices(stack.model, options), found, onEvent);
   const needed = withDependencies(stack, services);
+  const failed = await endFailing(
+    engine,
+    found.filter((container) => needed.some((service) => service.name === container.service)),
+  );
+  const before = failed.length === 0 ? found : await engine.listContainers({ project: stack.project.id, all: true });
   const all = await planServices(stack, needed, before, configHashes);
   const planned = all.filter((one) => services.some((service) => service.name === one.service));
   const profile = (options.services ?? []).length === 0 ? (options.profile ?? 'standard') : 'custom';
@@ -82,9 +87,8 @@ export async function bringUp(stack: Stack, options: UpOptions): Promise<UpResul
   );
   await steps.run('vault-open', 'Open Vault', () => openVault(stack, { onEvent, signal }));
   // What ended with an error may have been refused by Vault: its login is looked at and delivered anew.
-  const again = before.filter(hasFailed).flatMap((container) => container.service ?? []);
-  await steps.run('bootstrap', 'Roles and secrets', () => bootstrap(stack, { onEvent, force: again.length > 0 }));
-  await steps.run('deliver', 'Deliver logins', () => deliverLogins(stack, needed, { onEvent, again }));
+  await steps.run('bootstrap', 'Roles and secrets', () => bootstrap(stack, { onEvent, force: failed.length > 0 }));
+  await steps.run('deliver', 'Deliver logins', () => deliverLogins(stack, needed, { onEvent, again: failed }));
   await steps.run('services', 'Start services', () =>
     startServices(stack, services, { planned: all, before, onEvent, signal }),
   );
