@@ -1,6 +1,6 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { elapsedMs, median, output, quietly } from './lib/measure.ts';
+import { elapsedMs, output, quietly } from './lib/measure.ts';
 import { report } from './lib/report.ts';
 import { BenchStack } from './lib/stack.ts';
 
@@ -36,12 +36,13 @@ await quietly('docker', ['volume', 'rm', leak]);
 if (seen !== 1) throw new Error(`One volume was planted and ${String(seen)} were seen.`);
 
 const third = Math.floor(rounds / 3);
-const [first, last] = [median(times.slice(0, third)), median(times.slice(-third))];
+// The fastest of each: what else the machine does in these minutes only ever adds.
+const [first, last] = [Math.min(...times.slice(0, third)), Math.min(...times.slice(-third))];
 report(
   'Soak: down and up',
   [
     {
-      what: `down and up, the last ${String(third)} of ${String(rounds)} rounds beside the first ${String(third)}`,
+      what: `down and up, the fastest of the last ${String(third)} of ${String(rounds)} rounds beside that of the first ${String(third)}`,
       ours: last,
       peer: first,
       unit: 'ms',
