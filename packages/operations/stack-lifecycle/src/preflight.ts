@@ -15,6 +15,9 @@ export interface TakenPort {
   readonly holder: string;
 }
 
+// Between two tries of a failing container, and while it is paused, its ports are still ours.
+const holdsItsPorts = new Set(['running', 'paused', 'restarting']);
+
 /** The ports of services that are not running yet which cannot be bound now. */
 export async function takenPorts(
   stack: Stack,
@@ -23,7 +26,7 @@ export async function takenPorts(
 ): Promise<readonly TakenPort[]> {
   const running = new Set(
     containers
-      .filter((container) => container.project === stack.project.id && container.state === 'running')
+      .filter((container) => container.project === stack.project.id && holdsItsPorts.has(container.state))
       .map((container) => container.service),
   );
   const wanted = services

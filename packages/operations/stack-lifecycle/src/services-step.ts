@@ -26,6 +26,7 @@ export async function startServices(
   if (touched.every((service) => service === 'vault')) {
     return { changed: false, detail: 'all running', value: undefined };
   }
+  await resumePaused(stack, services, options.before);
   try {
     await stack.compose.up({
       services: services.map((service) => service.name),
@@ -41,6 +42,19 @@ export async function startServices(
     throw (await containerFailure(stack, services)) ?? error;
   }
   return { changed: true, detail: `started ${touched.join(', ')}`, value: undefined };
+}
+
+// Compose fails at a paused container, and would have nothing to do but to let it run on.
+async function resumePaused(
+  stack: Stack,
+  services: readonly ServiceModel[],
+  containers: readonly ContainerSummary[],
+): Promise<void> {
+  const ours = containers.filter((container) => services.some((service) => service.name === container.service));
+  const paused = ours.filter((container) => container.state === 'paused');
+  if (paused.length === 0) return;
+  const engine = await stack.engine();
+  await Promise.all(paused.map((container) => engine.unpauseContainer(container.id)));
 }
 
 // A container that could not start (a port taken in the meantime) would stay behind in state "created".

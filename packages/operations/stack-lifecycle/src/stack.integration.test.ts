@@ -242,7 +242,7 @@ test('a service that cannot log in ends up with its last log lines, and the next
 test('what does not become healthy in time is named with what was tried', async () => {
   const engine = await stack.engine();
   const id = await containerOf('postgres');
-  await engine.pauseContainer(id);
+  await engine.killContainer(id, 'SIGSTOP');
   try {
     await expect(up(stack, { ...run, deadlineMs: 1000 })).rejects.toMatchObject({
       code: 'NOT_HEALTHY',
@@ -255,8 +255,15 @@ test('what does not become healthy in time is named with what was tried', async 
       finding: 'an up that did not finish',
     });
   } finally {
-    await engine.unpauseContainer(id);
+    await engine.killContainer(id, 'SIGCONT');
   }
+});
+
+test('a paused service runs on', async () => {
+  await (await stack.engine()).pauseContainer(await containerOf('postgres'));
+  const before = await containers();
+  expect((await up(stack, run)).services.every((service) => service.healthy)).toBe(true);
+  expect(await containers()).toEqual(before);
 });
 
 test('the Redis cluster grows to three nodes with its keys, and a smaller profile keeps them', async () => {
