@@ -240,6 +240,16 @@ describe('a new stack', () => {
     return result;
   }
 
+  test('also with every debug switch of Node and of drivers on, a command prints no secret', async () => {
+    const env = { DEBUG: '*', NODE_DEBUG: '*' };
+    for (const args of [['health'], ['vault', 'approle-status']]) {
+      const result = await stack.expectRun(0, args, { env });
+      expect(result.stderr.length, 'the switches do something').toBeGreaterThan(1000);
+      const printed: Surface = { kind: 'command output', where: result.command, text: result.stdout + result.stderr };
+      expect(findLeaks(registry, [printed])).toEqual([]);
+    }
+  });
+
   test('up again changes nothing and touches no container', async () => {
     const before = await dockerLines(
       'ps',
