@@ -79,6 +79,12 @@ async function things(): Promise<readonly string[]> {
   return [...lists.flatMap((text) => text.trim().split('\n')), ...files.map((file) => `file ${file}`)];
 }
 
+// By kind: a lease's file is named after a counter, and is another one each time.
 function growth(earlier: readonly string[], later: readonly string[]): readonly string[] {
-  return later.filter((thing) => !earlier.includes(thing));
+  const kind = (thing: string): string => thing.replaceAll(/\d{6,}/g, 'N');
+  const count = (list: readonly string[], wanted: string): number => list.filter((one) => kind(one) === wanted).length;
+  return [...new Set(later.map(kind))].flatMap((one) => {
+    const more = count(later, one) - count(earlier, one);
+    return more > 0 ? [`${one} (${String(more)} more)`] : [];
+  });
 }
