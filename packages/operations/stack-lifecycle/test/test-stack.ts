@@ -35,7 +35,8 @@ export async function createTestStack(): Promise<TestStack> {
     configHome,
     open,
     [Symbol.asyncDispose]: async () => {
-      await reset(stack);
+      // Opened anew: a reset in the test has taken the files of the one that was open.
+      await reset(await open());
       await rm(configHome, { recursive: true, force: true });
     },
   };
