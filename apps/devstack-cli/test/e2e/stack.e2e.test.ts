@@ -505,8 +505,9 @@ describe('rotation', () => {
   });
 });
 
-test('a password that a user put into Vault may hold any character', async () => {
-  const odd = `a b"c'd:e\\f#g$h%i;j&k@l/ü€😀=`;
+// Beyond Unicode 3.2 (emoji) SCRAM has no rule: such a password is refused with its reason, which service-init's own tests show.
+test('a password that a user put into Vault may hold quotes, blanks, signs and letters of any script', async () => {
+  const odd = `a b"c'd:e\\f#g$h%i;j&k@l/ü€=`;
   {
     await using session = await operator(stack);
     for (const { role } of engines) {

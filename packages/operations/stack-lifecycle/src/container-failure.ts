@@ -60,15 +60,17 @@ export async function containerFailure(
 async function failureOf(engine: DockerEngine, container: ContainerSummary): Promise<DevstackError | undefined> {
   if (!['exited', 'restarting', 'dead'].includes(container.state)) return undefined;
   const { state, restartCount } = await engine.inspectContainer(container.id);
-  if (container.state === 'exited' && state.exitCode === 0) return undefined;
+  // Docker may have started it once more since it was listed: its last end is in the list.
+  const exitCode = Number(/\((\d+)\)/.exec(container.status)?.[1] ?? state.exitCode);
+  if (container.state === 'exited' && exitCode === 0) return undefined;
   if (container.state === 'restarting' && restartCount < hopelessRestarts) return undefined;
   const service = container.service ?? container.name;
   const log = (await engine.logs(container.id, { tail: lastWords })).trimEnd();
   const why = state.oomKilled ? ' (out of memory)' : '';
   return new DevstackError({
     code: StackErrorCode.notHealthy,
-    message: `${service} ended with exit code ${String(state.exitCode)}${why}. Its last lines:\n${log}`,
+    message: `${service} ended with exit code ${String(exitCode)}${why}. Its last lines:\n${log}`,
     hint: `Run: devstack logs ${service}, then devstack up again.`,
-    details: { service, exitCode: state.exitCode },
+    details: { service, exitCode },
   });
 }
