@@ -19,6 +19,8 @@ export async function main(argv: readonly string[]): Promise<void> {
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
     process.exit(error.code === 'EPIPE' ? ExitCode.done : ExitCode.failed);
   });
+  // Progress that nobody reads any more (`devstack up 2>&1 >/dev/null | head`) must not stop the work.
+  process.stderr.on('error', () => undefined);
   const color =
     (process.env['NO_COLOR'] ?? '') === '' &&
     process.env['TERM'] !== 'dumb' &&

@@ -70,6 +70,8 @@ const rulesOf: Readonly<Record<string, readonly string[]>> = {
     '+@all',
     '-@admin',
     '-@dangerous',
+    '-function|flush',
+    '-script|flush',
     '+info',
     '+cluster|slots',
     '+cluster|shards',

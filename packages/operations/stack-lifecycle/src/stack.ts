@@ -171,8 +171,21 @@ export function isSetting(name: string): boolean {
 function pickSettings(env: Readonly<Record<string, string | undefined>>): Record<string, string> {
   const picked: Record<string, string> = {};
   for (const [name, value] of Object.entries(env))
-    if (value !== undefined && value !== '' && isSetting(name)) picked[name] = value;
+    if (value !== undefined && value !== '' && isSetting(name)) picked[name] = switchValue(name, value);
   return picked;
+}
+
+// The containers read these as well and take nothing else: a `yes` would look like off here and like a mistake there.
+const switches = /^VAULT_USE_APPROLE$|(?:^|_)VAULT_USE_ROOT_TOKEN$/;
+
+function switchValue(name: string, value: string): string {
+  if (!switches.test(name) || value === 'true' || value === 'false') return value;
+  throw new DevstackError({
+    code: StackErrorCode.projectInvalid,
+    message: `${name} is ${JSON.stringify(value)}.`,
+    hint: `Write ${name}=true or ${name}=false, or leave it out.`,
+    details: { usage: true },
+  });
 }
 
 function portVariables(

@@ -11,7 +11,7 @@ export async function run(args: Arguments, context: Context): Promise<Outcome> {
   const field = stringArgument(args, 'field') ?? 'password';
   await using session = await operatorSession(stack);
   const secret = await readServiceSecret(session.client, role);
-  const value = secret?.[field];
+  const value = secret !== undefined && Object.hasOwn(secret, field) ? secret[field] : undefined;
   if (value === undefined) {
     const fields = Object.keys(secret ?? {});
     throw new DevstackError({
