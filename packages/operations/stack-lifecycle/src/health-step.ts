@@ -2,6 +2,7 @@ import type { ServiceModel } from '@devstack-core/compose-project';
 import { DevstackError } from '@devstack-core/errors';
 import { probe, type ProbeResult } from '@devstack-core/health-probe';
 import { containerFailure } from './container-failure.ts';
+import { applyPassword } from './apply-password.ts';
 import { StackErrorCode } from './errors.ts';
 import type { OnEvent } from './events.ts';
 import type { ServiceProbe } from './health.ts';
@@ -23,6 +24,7 @@ export async function waitUntilHealthy(
   const { onEvent, signal, deadlineMs } = options;
   const started = performance.now();
   const results = new Map<string, ProbeResult>();
+  const restarted = new Set<string>();
   let open: readonly ServiceProbe[] = await options.probes();
   const look = async (one: ServiceProbe): Promise<boolean> => {
     const result = await probe({ timeoutMs: 5_000, ...one, ...(signal === undefined ? {} : { signal }) });
@@ -43,6 +45,14 @@ export async function waitUntilHealthy(
       if (open.length === 0) return services.flatMap((service) => results.get(service.name) ?? []);
       const failed = signal?.aborted === true ? undefined : await containerFailure(stack, services);
       if (failed !== undefined) throw failed;
+      if (performance.now() - started > refusedForMs) {
+        for (const one of open) {
+          if (results.get(one.service)?.code === 'AUTHENTICATION_FAILED' && !restarted.has(one.service)) {
+            restarted.add(one.service);
+            await applyPassword(stack, [one.service], { onEvent, signal });
+          }
+        }
+      }
       return undefined;
     },
     onWait: (elapsedMs) => {
@@ -56,6 +66,9 @@ export async function waitUntilHealthy(
   });
   return { changed: false, detail: `${String(value.length)} services healthy by protocol`, value };
 }
+
+// A server that is still starting may refuse a password for a moment.
+const refusedForMs = 5_000;
 
 function notHealthy(results: readonly ProbeResult[], deadlineMs: number): DevstackError {
   const lines = results.map(

@@ -5,6 +5,7 @@ import type { ContainerSummary } from '@devstack-core/docker-engine';
 import { writeFileDurable } from '@devstack-core/durable-files';
 import { DevstackError, isDevstackError } from '@devstack-core/errors';
 import { Secret } from '@devstack-core/redaction';
+import { applyPassword } from './apply-password.ts';
 import { containerFailure } from './container-failure.ts';
 import { StackErrorCode } from './errors.ts';
 import type { OnEvent } from './events.ts';
@@ -61,6 +62,7 @@ export async function formRedisCluster(
   const nodes = members.flatMap(redisNode);
   if (nodes.length > 1) await recordJoined(stack, nodes);
   let problem: DevstackError | undefined;
+  let restarted = false;
   const outcome = await until({
     what: 'the Redis nodes to answer',
     signal,
@@ -79,6 +81,12 @@ export async function formRedisCluster(
           },
         });
       } catch (error) {
+        if (isDevstackError(error, 'AUTHENTICATION_FAILED') && !restarted) {
+          restarted = true;
+          const names = members.map((member) => member.name);
+          await applyPassword(stack, names, { onEvent, signal });
+          return undefined;
+        }
         if (!isStillStarting(error)) throw error;
         problem = error;
         const failed = await containerFailure(stack, members);

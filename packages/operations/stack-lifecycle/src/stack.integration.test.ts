@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { connectRedis, type RedisConnection } from '@devstack-core/database-connections';
 import { acquireLease } from '@devstack-core/durable-files';
-import { readServiceSecret } from '@devstack-core/service-secrets';
+import { readServiceSecret, rotateServiceSecret } from '@devstack-core/service-secrets';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { checkout, createTestStack, type TestStack } from '../test/test-stack.ts';
 import { doctor } from './doctor.ts';
@@ -200,6 +200,21 @@ test('a rotated password is applied by restarting only who uses it', async () =>
   expect(after['postgres']).toBe(before['postgres']);
   await using connection = await redis('redis-1');
   expect(await connection.command('SET', 'kept', 'yes')).toBe('OK');
+});
+
+test('a password that was changed in Vault alone is applied by the next up', async () => {
+  {
+    await using session = await operatorSession(stack);
+    await rotateServiceSecret({ client: session.client, role: 'pgbouncer' });
+    await rotateServiceSecret({ client: session.client, role: 'redis' });
+  }
+  const services = selectServices(stack.model, { profile: 'minimal' });
+  expect((await health(stack, services)).healthy).toBe(false);
+  events = [];
+  await up(stack, run);
+  const applied = events.filter((event) => event.type === 'warning' && event.code === 'PASSWORD_APPLIED');
+  expect(applied.length).toBeGreaterThan(0);
+  expect((await health(stack, services)).healthy).toBe(true);
 });
 
 test('every role reads its own secrets and nobody else reads them', async () => {
