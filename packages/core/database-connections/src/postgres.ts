@@ -59,17 +59,22 @@ export async function connectPostgres(options: PostgresOptions): Promise<SqlConn
 
 const refusals = new Set(['28P01', '28000', '28P02']);
 
+// Class 08 (connection exception) and 57P01-57P05 (shutdown, crash, still starting, idle too long): the server says this and hangs up.
+// Source: PostgreSQL, "Appendix A. PostgreSQL Error Codes".
+const ended = /^(?:08|57P0[1-5])/;
+
 const classify: Classify = ({ code, message }) => {
   if (typeof code === 'string' && /^[0-9A-Z]{5}$/.test(code) && code !== 'EPIPE') {
     // PgBouncer before 1.23 reports a failed login as a protocol violation.
     const refused =
       refusals.has(code) ||
       (code === '08P01' && /password authentication failed|no such user|SASL authentication failed/i.test(message));
-    return { kind: refused ? 'authenticationFailed' : 'database', serverCode: code, text: message };
+    if (refused) return { kind: 'authenticationFailed', serverCode: code, text: message };
+    return { kind: ended.test(code) ? 'lost' : 'database', serverCode: code, text: message };
   }
   if (/does not support SSL|SSL connection/i.test(message)) return { kind: 'tlsFailed', text: message };
   if (/^SASL|SCRAM/.test(message)) return { kind: 'authenticationFailed', text: message };
-  if (/terminated/i.test(message)) return { kind: 'lost' };
+  if (/terminated|not queryable|Client was closed/i.test(message)) return { kind: 'lost' };
   if (code === undefined && !message.includes('Client has')) return { kind: 'protocolMismatch' };
   return undefined;
 };
