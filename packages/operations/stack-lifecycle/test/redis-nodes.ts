@@ -1,8 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import { connectRedis, type RedisConnection } from '@devstack-core/database-connections';
 import { connectDocker } from '@devstack-core/docker-engine';
+import { DevstackError } from '@devstack-core/errors';
 import { Secret } from '@devstack-core/redaction';
 import type { RedisNode } from '../src/redis-migration.ts';
+import { until } from '../src/timing.ts';
 
 /** Plain Redis servers in cluster mode, strangers to each other; disposing removes them. */
 export interface RedisNodes extends AsyncDisposable {
@@ -39,6 +41,7 @@ export async function startRedisNodes(image: string, count: number): Promise<Red
     const address = networks[name]?.ip ?? '';
     nodes.push({ name: `node-${String(index)}`, host: '127.0.0.1', port: ports[0]?.hostPort ?? 0, address });
   }
+  for (const node of nodes) await untilItAnswers(node, password);
   const natMap = Object.fromEntries(nodes.map(({ address, host, port }) => [`${address}:6379`, { host, port }]));
   const all = made.move();
   return {
@@ -50,6 +53,24 @@ export async function startRedisNodes(image: string, count: number): Promise<Red
     },
     [Symbol.asyncDispose]: async () => all.disposeAsync(),
   };
+}
+
+// The port is open before the server is.
+async function untilItAnswers({ host, port, name }: RedisNode, password: Secret): Promise<void> {
+  await until({
+    what: `${name} to answer`,
+    everyMs: 50,
+    deadlineMs: 30_000,
+    attempt: async () => {
+      try {
+        await using connection = await connectRedis({ host, port, password });
+        return await connection.command('PING');
+      } catch {
+        return undefined;
+      }
+    },
+    expired: () => new DevstackError({ code: 'TEST_SETUP', message: `${name} did not answer within 30 s.` }),
+  });
 }
 
 const quick = '--cluster-enabled yes --dir /tmp --save "" --appendonly yes --bind 0.0.0.0 --cluster-node-timeout 5000';
