@@ -27,6 +27,8 @@ export default defineConfig({
           name: 'unit',
           include: ['**/*.test.ts'],
           exclude: [...ignored, '**/*.integration.test.ts', '**/*.e2e.test.ts'],
+          // Beside the integration tests and their containers, a small machine is slow.
+          testTimeout: 30_000,
         },
       },
       {

@@ -1,5 +1,8 @@
 import { ESLint, type Linter } from 'eslint';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
+
+// The first file of a package has the compiler read the whole of it.
+vi.setConfig({ testTimeout: 120_000 });
 
 const eslint = new ESLint({ cwd: new URL('../..', import.meta.url).pathname });
 

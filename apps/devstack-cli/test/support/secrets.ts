@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { readFile, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -38,6 +39,20 @@ export async function readAllSecrets(stack: TestStack): Promise<Readonly<Record<
     }),
   );
   return Object.fromEntries(entries);
+}
+
+/** A fingerprint for each value, to compare: a failing assertion prints what it compared. */
+export function fingerprints(secrets: Readonly<Record<string, Credentials>>): Readonly<Record<string, Credentials>> {
+  return Object.fromEntries(
+    Object.entries(secrets).map(([role, fields]) => [
+      role,
+      Object.fromEntries(Object.entries(fields).map(([name, value]) => [name, fingerprint(value)])),
+    ]),
+  );
+}
+
+function fingerprint(value: string): string {
+  return createHash('sha256').update(value).digest('hex').slice(0, 12);
 }
 
 /** Everything that must not be seen anywhere: generated values, unseal keys, the root token, each secret_id. */

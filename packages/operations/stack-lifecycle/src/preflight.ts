@@ -1,4 +1,5 @@
 import { statfs } from 'node:fs/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { ServiceModel } from '@devstack-core/compose-project';
 import type { ContainerSummary } from '@devstack-core/docker-engine';
 import { DevstackError } from '@devstack-core/errors';
@@ -13,7 +14,12 @@ export interface TakenPort {
   readonly variable: string | null;
   /** Who has it, in words: a process with its pid, or a container with its project. */
   readonly holder: string;
+  /** Held by an engine for a container, as far as can be told: by docker-proxy, or by a process that cannot be seen. */
+  readonly byEngine: boolean;
 }
+
+const enginePrograms: ReadonlySet<string> = new Set(['docker-proxy', 'dockerd', 'rootlesskit']);
+const settleMs = 5000;
 
 // Between two tries of a failing container, and while it is paused, its ports are still ours.
 const holdsItsPorts = new Set(['running', 'paused', 'restarting']);
@@ -45,13 +51,35 @@ export async function takenPorts(
         : holder.pid === null
           ? 'a process of another user'
           : `${holder.program ?? 'a process'} (pid ${String(holder.pid)})`;
-    return [{ service, port: port.hostPort, variable: port.variable ?? null, holder: words }];
+    return [
+      {
+        service,
+        port: port.hostPort,
+        variable: port.variable ?? null,
+        holder: words,
+        byEngine: container !== undefined || holder.program === null || enginePrograms.has(holder.program),
+      },
+    ];
   });
 }
 
-/** Throws PORT_TAKEN that names every taken port, its holder and the variable that moves it, before anything is started. */
+/**
+ * Throws PORT_TAKEN that names every taken port, its holder and the variable that moves it, before anything is started.
+ * The engine binds a container's ports before it calls it running, and frees them after it calls it ended: where an `up` was killed
+ * in the middle of a start, the ports are ours in a moment. That moment is waited for.
+ */
 export async function assertPortsFree(stack: Stack, services: readonly ServiceModel[]): Promise<void> {
-  const taken = await takenPorts(stack, services, await (await stack.engine()).listContainers({ all: false }));
+  const engine = await stack.engine();
+  const look = async (): Promise<readonly TakenPort[]> =>
+    takenPorts(stack, services, await engine.listContainers({ all: false }));
+  let taken = await look();
+  const deadline = performance.now() + settleMs;
+  while (taken.some(({ byEngine }) => byEngine) && performance.now() < deadline) {
+    const own = await engine.listContainers({ project: stack.project.id, all: true });
+    if (!taken.some((port) => port.byEngine && own.some(({ service }) => service === port.service))) break;
+    await sleep(100);
+    taken = await look();
+  }
   const first = taken[0];
   if (first === undefined) return;
   throw new DevstackError({

@@ -46,8 +46,9 @@ export class StepRunner implements AsyncDisposable {
     const aborted = abortReason(this.#signal, title);
     if (aborted !== undefined) throw aborted;
     const started = performance.now();
-    this.#onEvent({ type: 'step-started', step, title });
+    // Noted before it is told: who was told of a step and kills the run finds that step in the journal.
     await this.#journal.begin(step);
+    this.#onEvent({ type: 'step-started', step, title });
     const outcome = await work();
     await this.#journal.done(step);
     this.changed ||= outcome.changed;

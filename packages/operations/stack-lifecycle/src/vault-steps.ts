@@ -5,13 +5,7 @@ import { join } from 'node:path';
 import { ensurePrivateDirectory, writeFileDurable } from '@devstack-core/durable-files';
 import { DevstackError, isDevstackError } from '@devstack-core/errors';
 import { ensureServiceSecrets } from '@devstack-core/service-secrets';
-import {
-  bootstrapVault,
-  loginWithFiles,
-  validateBootstrap,
-  type BootstrapReport,
-  type VaultSession,
-} from '@devstack-core/vault-approle';
+import { bootstrapVault, loginWithFiles, type BootstrapReport, type VaultSession } from '@devstack-core/vault-approle';
 import type { SealState, VaultClient } from '@devstack-core/vault-client';
 import { ensureAuditDevice, initializeVault, readRootToken, unsealVault } from '@devstack-core/vault-lifecycle';
 import { consumersOf, roleDefinitions } from './consumers.ts';
@@ -123,14 +117,6 @@ export async function bootstrap(
   await ensureAuditDevice({ client, path: auditPath });
   const report = await bootstrapVault({ client, roles, consumers, directory: stack.directories.approles });
   const secrets = await ensureServiceSecrets({ client, roles: roles.map((role) => role.role) });
-  const problems = await validateBootstrap({ client, roles, consumers, directory: stack.directories.approles });
-  if (problems.length > 0) {
-    throw new DevstackError({
-      code: StackErrorCode.vaultNotReady,
-      message: `Vault's bootstrap does not hold: ${problems.map((problem) => problem.message).join('; ')}`,
-      hint: 'Run: devstack vault bootstrap --force',
-    });
-  }
   await writeBootstrapRecord(stack, {
     version: 1,
     fingerprint,
