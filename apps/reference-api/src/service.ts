@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import type { Writable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import {
@@ -171,7 +172,8 @@ function createBackends(
       name: 'rabbitmq',
       credentials,
       connect: ({ rabbitmq }) => connectAmqp({ ...settings.rabbitmq, ...rabbitmq, ...limits }),
-      check: (connection) => connection.roundTrip(undefined, 2000),
+      // The broker gives this user what is named after it; two processes need two names.
+      check: (connection) => connection.roundTrip(`reference-api.health.${randomUUID()}`, 2000),
     }),
   };
 }

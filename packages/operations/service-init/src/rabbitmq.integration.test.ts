@@ -46,7 +46,14 @@ describe('the first start', () => {
     const users = (await call('devstack', first.password, 'GET', 'users')).body as { name: string }[];
     expect(users.map((user) => user.name).sort()).toEqual(['devstack', 'devstack-health', 'reference-api']);
     const permissions = await call('devstack', first.password, 'GET', 'users/reference-api/permissions');
-    expect(permissions.body).toMatchObject([{ vhost: '/', configure: '.*', write: '.*', read: '.*' }]);
+    expect(permissions.body).toMatchObject([
+      {
+        vhost: '/',
+        configure: String.raw`^reference-api\.`,
+        write: String.raw`^(reference-api\..*|amq\.default)$`,
+        read: String.raw`^reference-api\.`,
+      },
+    ]);
     expect((await call('guest', 'guest', 'GET', 'whoami')).status).toBe(401);
     expect((await call('devstack', 'wrong', 'GET', 'whoami')).status).toBe(401);
   });

@@ -87,7 +87,7 @@ export function renderDefinitions(
     switch (client.grants) {
       case 'application':
         users.push({ name: client.username, passwordHash });
-        permissions.push({ user: client.username });
+        permissions.push(ownQueues(client.username));
         break;
       case 'monitor':
         users.push({ name: client.username, passwordHash, tags: ['monitoring'] });
@@ -102,6 +102,12 @@ export function renderDefinitions(
     permissions.push({ user: name, configure: '^$', write: '^$', read: '^$' });
   }
   return renderRabbitmqDefinitions({ users, permissions });
+}
+
+// An application has what is named after it, so that it can neither read nor bind what belongs to another.
+function ownQueues(user: string): RabbitmqPermission {
+  const own = String.raw`${user.replaceAll(/[^\w-]/g, String.raw`\$&`)}\.`;
+  return { user, configure: `^${own}`, write: String.raw`^(${own}.*|amq\.default)$`, read: `^${own}` };
 }
 
 // Base64 of four bytes of salt and 32 of SHA-256, as RabbitMQ stores it.

@@ -26,7 +26,11 @@ export async function startServices(
   if (touched.every((service) => service === 'vault')) {
     return { changed: false, detail: 'all running', value: undefined };
   }
-  await resumePaused(stack, services, options.before);
+  await resumePaused(
+    stack,
+    services.map((service) => service.name),
+    options.before,
+  );
   try {
     await stack.compose.up({
       services: services.map((service) => service.name),
@@ -44,13 +48,13 @@ export async function startServices(
   return { changed: true, detail: `started ${touched.join(', ')}`, value: undefined };
 }
 
-// Compose fails at a paused container, and would have nothing to do but to let it run on.
-async function resumePaused(
+/** Lets paused containers of these services run on: compose fails at one, and would have nothing else to do with it. */
+export async function resumePaused(
   stack: Stack,
-  services: readonly ServiceModel[],
+  services: readonly string[],
   containers: readonly ContainerSummary[],
 ): Promise<void> {
-  const ours = containers.filter((container) => services.some((service) => service.name === container.service));
+  const ours = containers.filter(({ service }) => service !== undefined && services.includes(service));
   const paused = ours.filter((container) => container.state === 'paused');
   if (paused.length === 0) return;
   const engine = await stack.engine();

@@ -274,8 +274,8 @@ test('what does not become healthy in time is named with what was tried', async 
   }
 });
 
-test('a paused service runs on', async () => {
-  await (await stack.engine()).pauseContainer(await containerOf('postgres'));
+test.each(['postgres', 'vault'])('%s, paused, runs on', async (service) => {
+  await (await stack.engine()).pauseContainer(await containerOf(service));
   const before = await containers();
   expect((await up(stack, run)).services.every((service) => service.healthy)).toBe(true);
   expect(await containers()).toEqual(before);

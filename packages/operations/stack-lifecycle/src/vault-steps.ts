@@ -11,6 +11,7 @@ import { ensureAuditDevice, initializeVault, readRootToken, unsealVault } from '
 import { consumersOf, roleDefinitions } from './consumers.ts';
 import { StackErrorCode } from './errors.ts';
 import type { OnEvent } from './events.ts';
+import { resumePaused } from './services-step.ts';
 import type { Stack } from './stack.ts';
 import type { StepOutcome } from './steps.ts';
 import { until } from './timing.ts';
@@ -33,6 +34,8 @@ export async function startVault(
   const client = stack.vault();
   const before = options.isRight === true ? await answers(client) : undefined;
   if (before !== undefined) return { changed: false, detail: describeSeal(before), value: before };
+  const engine = await stack.engine();
+  await resumePaused(stack, ['vault'], await engine.listContainers({ project: stack.project.id, all: true }));
   await stack.compose.up({
     services: ['vault'],
     build: false,
