@@ -29,5 +29,6 @@ export {
   type InteractiveRunner,
   type Runner,
 } from './compose.ts';
+export { nearest, suggestion } from './did-you-mean.ts';
 export { interpolate, InterpolationFailure, type VariableUse } from './interpolate.ts';
 export { ComposeProjectErrorCode } from './errors.ts';

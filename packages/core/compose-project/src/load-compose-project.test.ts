@@ -22,6 +22,18 @@ async function load(text: string, env: Record<string, string> = {}): Promise<Com
 }
 
 describe('a project', () => {
+  it('says where a field of a service is written, and where a merged one is taken', async () => {
+    const model = await load(
+      'x-all: &all\n  cap_drop: [ALL]\nservices:\n  web:\n    <<: *all\n    image: w\n    ports: ["1:1"]\n    x-devstack: {capabilities: [{name: KILL, reason: r}]}\n    cap_add:\n      - KILL\n',
+    );
+    const line = (...path: (string | number)[]): number => model.locate(['services', 'web', ...path]).line;
+    expect(line('cap_add', 0)).toBe(10);
+    expect(line('ports')).toBe(7);
+    expect(line('cap_drop')).toBe(4);
+    expect(line('nothing')).toBe(4);
+    expect(model.locate(['services', 'web']).file).toBe(join(folder, 'compose.yaml'));
+  });
+
   it('is read with its includes, each relative to its own folder, with the lines of every service', async () => {
     await write(
       'parts/db.yaml',

@@ -75,6 +75,10 @@ function toModel(parts: {
       const own = isRecord(entry?.value) ? entry.value['name'] : undefined;
       return typeof own === 'string' ? own : `${name}_${key}`;
     },
+    locate: (path) => {
+      const { file, line } = locateIn(documents)(path);
+      return { file, line };
+    },
   };
 }
 

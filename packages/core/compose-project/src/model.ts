@@ -144,4 +144,9 @@ export interface ComposeModel {
   servicesOf(profile: string): readonly ServiceModel[];
   /** The name on the engine of a volume's key: its own `name`, otherwise `<project>_<key>`. */
   volumeName(key: string): string;
+  /**
+   * Where a path is written, e.g. `['services', 'web', 'cap_add', 0]`: in the last file that has it, otherwise its nearest written parent.
+   * What comes through a merge key or an anchor is placed at the service that takes it.
+   */
+  locate(path: readonly (string | number)[]): SourceLocation;
 }
