@@ -1,9 +1,11 @@
+import { readFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { connectPostgres, type SqlConnection } from '@devstack-core/database-connections';
 import { DevstackError, isDevstackError } from '@devstack-core/errors';
 import { ServiceInitErrorCode } from './errors.ts';
 import { nameField, secretField } from './secret-fields.ts';
 import type { SecretVersion, ServiceInitContext } from './service-init.ts';
+import { postgresTrust } from './tls.ts';
 
 /** What a database says about the secrets that it was last brought in line with. No part of a secret. */
 export interface MarkedVersions {
@@ -32,6 +34,7 @@ export class MarkedDatabase implements AsyncDisposable {
     const username = nameField(context, 'postgres_username');
     const password = secretField(context, 'postgres_password');
     const database = nameField(context, 'postgres_database');
+    const trust = postgresTrust(context);
     const begin = performance.now();
     for (let said = 0; ;) {
       try {
@@ -42,6 +45,7 @@ export class MarkedDatabase implements AsyncDisposable {
           password,
           database,
           applicationName: 'container-init',
+          ...(trust === undefined ? {} : { tls: { ca: await readFile(trust, 'utf8'), servername: host } }),
           ...(context.signal === undefined ? {} : { signal: context.signal }),
         });
         return new MarkedDatabase(connection, database);

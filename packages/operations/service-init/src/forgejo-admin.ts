@@ -7,6 +7,7 @@ import { secret, type Secret } from '@devstack-core/redaction';
 import { ServiceInitErrorCode } from './errors.ts';
 import { nameField, secretField } from './secret-fields.ts';
 import type { ServiceInitContext } from './service-init.ts';
+import { trustEnvironment } from './tls.ts';
 
 export interface ApplyForgejoAdminOptions {
   readonly context: ServiceInitContext;
@@ -93,7 +94,7 @@ async function runGitea(
 ): Promise<RunResult> {
   const result = await run([server, ...argv, '--config', config, '--work-path', context.dataDirectory], {
     check: false,
-    env: { GITEA_WORK_DIR: context.dataDirectory },
+    env: { GITEA_WORK_DIR: context.dataDirectory, ...trustEnvironment(context) },
     timeoutMs: 120_000,
     ...(context.signal === undefined ? {} : { signal: context.signal }),
   });
@@ -114,7 +115,7 @@ async function withServer(
   const state = { ended: false };
   const running = run([server, 'web', '--config', config, '--work-path', context.dataDirectory], {
     check: false,
-    env: { GITEA_WORK_DIR: context.dataDirectory },
+    env: { GITEA_WORK_DIR: context.dataDirectory, ...trustEnvironment(context) },
     signal: context.signal === undefined ? stop.signal : AbortSignal.any([stop.signal, context.signal]),
     overflow: 'keep-tail',
     maxOutputBytes: 64 * 1024,

@@ -10,6 +10,7 @@ import { ServiceInitErrorCode } from './errors.ts';
 import { findProgram } from './find-program.ts';
 import { nameField, secretField } from './secret-fields.ts';
 import type { PreparedService, ServiceInit, ServiceInitContext } from './service-init.ts';
+import { postgresTrust, trustEnvironment } from './tls.ts';
 
 /**
  * Forgejo, or Gitea in its place: the same settings and the same API. Tables and administrator are made before the server opens
@@ -34,6 +35,8 @@ export const forgejoInit: ServiceInit = {
       // The same server, for nobody but this container, where no health check looks.
       const loopback = await writeConfig(context, 'setup.ini', {
         server: {
+          PROTOCOL: 'http',
+          REDIRECT_OTHER_PORT: false,
           HTTP_ADDR: '127.0.0.1',
           HTTP_PORT: loopbackPort,
           LOCAL_ROOT_URL: `http://127.0.0.1:${String(loopbackPort)}/`,
@@ -45,7 +48,7 @@ export const forgejoInit: ServiceInit = {
     }
     return {
       argv: [server, 'web', '--config', config, '--work-path', context.dataDirectory, ...context.arguments],
-      env: { GITEA_WORK_DIR: context.dataDirectory },
+      env: { GITEA_WORK_DIR: context.dataDirectory, ...trustEnvironment(context) },
     };
   },
 };
@@ -75,12 +78,10 @@ async function writeConfig(context: ServiceInitContext, name: string, added: App
 
 function secretSections(context: ServiceInitContext): AppIniSections {
   const { host, port } = postgresOf(context);
-  const httpPort = portSetting(context, 'DEVSTACK_FORGEJO_PORT', '3000');
   return {
     server: {
       DOMAIN: 'localhost',
-      ROOT_URL: `http://localhost:${httpPort}/`,
-      LOCAL_ROOT_URL: 'http://127.0.0.1:3000/',
+      ...webServer(context),
       SSH_DOMAIN: 'localhost',
       SSH_PORT: portSetting(context, 'DEVSTACK_FORGEJO_SSH_PORT', '2222'),
       LFS_JWT_SECRET: derived(context, 'lfs'),
@@ -90,12 +91,31 @@ function secretSections(context: ServiceInitContext): AppIniSections {
       NAME: nameField(context, 'postgres_database'),
       USER: nameField(context, 'postgres_username'),
       PASSWD: secretField(context, 'postgres_password'),
+      ...(postgresTrust(context) === undefined ? {} : { SSL_MODE: 'verify-full' }),
     },
     security: {
       SECRET_KEY: secretField(context, 'secret_key'),
       INTERNAL_TOKEN: secretField(context, 'internal_token'),
     },
     oauth2: { JWT_SECRET: derived(context, 'oauth2') },
+  };
+}
+
+// One server speaks one of the two: with TLS, its plain port only leads to the other, or is closed.
+function webServer({ tls, ...context }: ServiceInitContext): AppIniSections[string] {
+  if (tls === undefined) {
+    const port = portSetting(context, 'DEVSTACK_FORGEJO_PORT', '3000');
+    return { ROOT_URL: `http://localhost:${port}/`, LOCAL_ROOT_URL: 'http://127.0.0.1:3000/' };
+  }
+  const port = portSetting(context, 'DEVSTACK_FORGEJO_TLS_PORT', '3443');
+  return {
+    PROTOCOL: 'https',
+    HTTP_PORT: 3443,
+    CERT_FILE: tls.certificate,
+    KEY_FILE: tls.privateKey,
+    ROOT_URL: `https://localhost:${port}/`,
+    LOCAL_ROOT_URL: 'https://127.0.0.1:3443/',
+    ...(tls.mode === 'required' ? {} : { REDIRECT_OTHER_PORT: true, PORT_TO_REDIRECT: 3000 }),
   };
 }
 
@@ -108,7 +128,7 @@ function derived(context: ServiceInitContext, purpose: string): Secret {
   );
 }
 
-function portSetting(context: ServiceInitContext, name: string, otherwise: string): string {
+function portSetting(context: Pick<ServiceInitContext, 'settings'>, name: string, otherwise: string): string {
   const value = context.settings[name] ?? otherwise;
   if (/^\d{1,5}$/.test(value)) return value;
   throw new DevstackError({

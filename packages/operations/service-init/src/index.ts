@@ -16,3 +16,4 @@ export {
   type ServiceCredentials,
   type VaultLoginOptions,
 } from './vault-login.ts';
+export { caFile, serviceTls, tlsFolder, tlsMode, type ServiceTls, type TlsMode } from './tls.ts';

@@ -9,6 +9,7 @@ import { findProgram } from './find-program.ts';
 import type { MongoUser } from './mongodb-users.ts';
 import { nameField, secretField } from './secret-fields.ts';
 import type { PreparedService, ServiceClient, ServiceInit, ServiceInitContext } from './service-init.ts';
+import { postgresTrust, type ServiceTls } from './tls.ts';
 
 const healthUser = 'devstack_health';
 
@@ -55,7 +56,7 @@ export const mongodbInit: ServiceInit = {
     return {
       argv: [
         server,
-        '--listen-addr=0.0.0.0:27017',
+        ...listenArguments(context.tls),
         '--debug-addr=127.0.0.1:8088',
         ...ferretArguments(url),
         ...context.arguments,
@@ -64,6 +65,17 @@ export const mongodbInit: ServiceInit = {
     };
   },
 };
+
+// Inside its own container the health check asks without TLS; nobody else reaches loopback.
+function listenArguments(tls: ServiceTls | undefined): readonly string[] {
+  if (tls === undefined) return ['--listen-addr=0.0.0.0:27017'];
+  return [
+    `--listen-addr=${tls.mode === 'required' ? '127.0.0.1' : '0.0.0.0'}:27017`,
+    '--listen-tls=0.0.0.0:27018',
+    `--listen-tls-cert-file=${tls.certificate}`,
+    `--listen-tls-key-file=${tls.privateKey}`,
+  ];
+}
 
 /** Flags that the server and the throw-away one have in common. No password is in the URL: the PostgreSQL driver reads PGPASSFILE. */
 export function ferretArguments(url: string): readonly string[] {
@@ -82,7 +94,9 @@ export function ferretArguments(url: string): readonly string[] {
 
 function postgresUrl(context: ServiceInitContext): string {
   const { host, port } = postgresOf(context);
-  return `postgres://${encodeURIComponent(nameField(context, 'postgres_username'))}@${host}:${String(port)}/${encodeURIComponent(nameField(context, 'postgres_database'))}`;
+  const trust = postgresTrust(context);
+  const query = trust === undefined ? '' : `?sslmode=verify-full&sslrootcert=${encodeURIComponent(trust)}`;
+  return `postgres://${encodeURIComponent(nameField(context, 'postgres_username'))}@${host}:${String(port)}/${encodeURIComponent(nameField(context, 'postgres_database'))}${query}`;
 }
 
 function usersOf(context: ServiceInitContext): readonly MongoUser[] {

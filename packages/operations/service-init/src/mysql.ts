@@ -12,6 +12,7 @@ import { rememberUsers } from './known-users.ts';
 import { renderMysqlInitFile } from './mysql-users.ts';
 import { nameField } from './secret-fields.ts';
 import type { PreparedService, ServiceInit, ServiceInitContext } from './service-init.ts';
+import type { ServiceTls } from './tls.ts';
 
 /**
  * MariaDB, which serves the MySQL protocol. The data directory appears by one rename, so a first start that was killed leaves
@@ -40,8 +41,9 @@ export const mysqlInit: ServiceInit = {
           content: renderMyCnf({
             client: {
               protocol: 'tcp',
-              host: '127.0.0.1',
+              host: context.tls === undefined ? '127.0.0.1' : 'localhost',
               port: 3306,
+              ...(context.tls === undefined ? {} : { 'ssl-ca': context.tls.ca, 'ssl-verify-server-cert': true }),
               user: health.username,
               password: health.password,
               'connect-timeout': 3,
@@ -56,12 +58,20 @@ export const mysqlInit: ServiceInit = {
         `--defaults-file=${join(context.configDirectory, 'mariadb.cnf')}`,
         `--datadir=${directory}`,
         `--init-file=${join(context.credentialsDirectory, 'init.sql')}`,
+        ...tlsArguments(context.tls),
         ...context.arguments,
       ],
       env: {},
     };
   },
 };
+
+// Read anew at FLUSH SSL.
+function tlsArguments(tls: ServiceTls | undefined): readonly string[] {
+  if (tls === undefined) return [];
+  const files = [`--ssl-cert=${tls.certificate}`, `--ssl-key=${tls.privateKey}`, '--tls-version=TLSv1.2,TLSv1.3'];
+  return tls.mode === 'required' ? [...files, '--require-secure-transport=ON'] : files;
+}
 
 async function firstStart(context: ServiceInitContext, directory: string): Promise<void> {
   for (const name of await readdir(context.dataDirectory)) {

@@ -37,12 +37,21 @@ export const postgresInit: ServiceInit = {
         '-D',
         cluster,
         `--config-file=${join(context.configDirectory, 'postgresql.conf')}`,
+        ...tlsArguments(context),
         ...context.arguments,
       ],
       env: { PGDATA: cluster },
     };
   },
 };
+
+// Read anew at SIGHUP. A client that is not to be let in without TLS finds no line for it in the other pg_hba.
+function tlsArguments({ tls, configDirectory }: ServiceInitContext): readonly string[] {
+  if (tls === undefined) return [];
+  const settings = { ssl: 'on', ssl_cert_file: tls.certificate, ssl_key_file: tls.privateKey };
+  const hba = tls.mode === 'required' ? { hba_file: join(configDirectory, 'pg_hba.tls-required.conf') } : {};
+  return Object.entries({ ...settings, ...hba }).flatMap(([name, value]) => ['-c', `${name}=${value}`]);
+}
 
 async function firstStart(context: ServiceInitContext, server: string, cluster: string): Promise<void> {
   // A cluster directory without PG_VERSION is never ours to judge: initdb's own check would refuse it as well.

@@ -15,6 +15,7 @@ import { findProgram } from './find-program.ts';
 import { rememberUsers } from './known-users.ts';
 import { nameField, secretField } from './secret-fields.ts';
 import type { PreparedService, ServiceClient, ServiceInit, ServiceInitContext } from './service-init.ts';
+import type { ServiceTls } from './tls.ts';
 
 const healthUser = 'devstack-health';
 const healthQueue = String.raw`^devstack\.health$`;
@@ -46,11 +47,19 @@ export const rabbitmqInit: ServiceInit = {
         },
       ],
     });
+    const configFolder = join(context.credentialsDirectory, 'conf.d');
+    if (context.tls !== undefined) {
+      await writeCredentialFiles({
+        directory: configFolder,
+        files: [{ name: '20-tls.conf', content: secret(renderTls(context.tls)) }],
+      });
+    }
     return {
       argv: [server, ...context.arguments],
       env: {
         HOME: context.credentialsDirectory,
         RABBITMQ_CONFIG_FILE: join(context.configDirectory, 'rabbitmq.conf'),
+        ...(context.tls === undefined ? {} : { RABBITMQ_CONFIG_FILES: configFolder }),
         // The start script then replaces itself by the virtual machine, which is process 1 and stops in order on SIGTERM.
         detached: 'true',
         // The node talks Erlang to itself and to commands in its own container only.
@@ -59,6 +68,35 @@ export const rabbitmqInit: ServiceInit = {
     };
   },
 };
+
+/** Listeners with TLS, read after the user's own rabbitmq.conf. Plain ones are left to loopback where TLS is required. */
+export function renderTls(tls: ServiceTls): string {
+  const files = { cacertfile: tls.ca, certfile: tls.certificate, keyfile: tls.privateKey };
+  const under = (prefix: string): Record<string, string> =>
+    Object.fromEntries(Object.entries(files).map(([name, path]) => [`${prefix}.${name}`, path]));
+  const settings: Record<string, string> = {
+    'listeners.ssl.default': '5671',
+    ...under('ssl_options'),
+    'ssl_options.verify': 'verify_none',
+    'ssl_options.fail_if_no_peer_cert': 'false',
+    'ssl_options.versions.1': 'tlsv1.3',
+    'ssl_options.versions.2': 'tlsv1.2',
+    'management.ssl.port': '15671',
+    ...under('management.ssl'),
+    'prometheus.ssl.port': '15691',
+    ...under('prometheus.ssl'),
+    ...(tls.mode === 'required'
+      ? {
+          'listeners.tcp.default': '127.0.0.1:5672',
+          'management.tcp.ip': '127.0.0.1',
+          'prometheus.tcp.ip': '127.0.0.1',
+        }
+      : {}),
+  };
+  return Object.entries(settings)
+    .map(([name, value]) => `${name} = ${value}\n`)
+    .join('');
+}
 
 /** Users and permissions as definitions; `former` users keep their name and lose everything else. */
 export function renderDefinitions(

@@ -10,6 +10,7 @@ import { ServiceInitErrorCode } from './errors.ts';
 import { findProgram } from './find-program.ts';
 import { nameField, secretField } from './secret-fields.ts';
 import type { PreparedService, ServiceClient, ServiceInit, ServiceInitContext } from './service-init.ts';
+import type { ServiceTls } from './tls.ts';
 
 /**
  * A node of a Redis cluster. Users come from an ACL file of SHA-256 hashes that is written at each start, so a rotated
@@ -46,12 +47,33 @@ export const redisInit: ServiceInit = {
         '--cluster-announce-hostname',
         context.service,
         ...(address === undefined || address === '' ? [] : ['--cluster-announce-ip', address]),
+        ...tlsArguments(context.tls),
         ...context.arguments,
       ],
       env: {},
     };
   },
 };
+
+const busPort = 16379;
+
+// With `tls-cluster`, nodes prove to each other who they are: the bus asks for a client's certificate whatever `tls-auth-clients` says.
+// Its port would follow from the TLS port; it stays, so that a node finds the others when the mode changes.
+function tlsArguments(tls: ServiceTls | undefined): readonly string[] {
+  if (tls === undefined) return [];
+  const settings = {
+    'tls-port': '6390',
+    'tls-cert-file': tls.certificate,
+    'tls-key-file': tls.privateKey,
+    'tls-ca-cert-file': tls.ca,
+    'tls-auth-clients': 'no',
+    'tls-cluster': 'yes',
+    'tls-replication': 'yes',
+    'cluster-port': String(busPort),
+    ...(tls.mode === 'required' ? { port: '0' } : {}),
+  };
+  return Object.entries(settings).flatMap(([name, value]) => [`--${name}`, value]);
+}
 
 /** A word of redis-cli's input, any byte allowed: double quotes with `\xHH`. */
 export function quoteRedis(text: string): string {

@@ -1,4 +1,5 @@
 import type { Secret } from '@devstack-core/redaction';
+import type { ServiceTls } from './tls.ts';
 
 /** One version of one KV v2 secret. The creation time tells two Vaults apart whose version numbers happen to agree. */
 export interface SecretVersion {
@@ -38,6 +39,10 @@ export interface ServiceInitContext {
   readonly dataDirectory: string;
   /** Read-only folder with the engine's own configuration (`configs/<engine>`). */
   readonly configDirectory: string;
+  /** Folder with the container's login and `ca.pem`. */
+  readonly approleDirectory: string;
+  /** The server's certificate, where it is to speak TLS. */
+  readonly tls?: ServiceTls | undefined;
   /** The container's environment: no secrets, only settings such as `DEVSTACK_REDIS_SLOTS`. */
   readonly settings: Readonly<Record<string, string | undefined>>;
   /** Arguments of the container (`command:`), for the server. */

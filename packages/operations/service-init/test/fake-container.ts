@@ -41,6 +41,7 @@ export async function fakeContainer(role: string): Promise<FakeContainer> {
       credentialsDirectory: join(root, 'credentials'),
       dataDirectory: join(root, 'data'),
       configDirectory: join(root, 'config'),
+      approleDirectory: join(root, 'approle'),
       settings: { PATH: join(root, 'bin'), ...settings },
       arguments: [],
       progress: (line) => lines.push(line),
