@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import type { SecretRegistry } from '@devstack-core/redaction';
-import { docker, dockerLines, program } from './programs.ts';
+import { processesOf } from '@devstack-core/vault-testing';
+import { docker, program } from './programs.ts';
 
 /** A place where a running stack shows text to others. */
 export interface Surface {
@@ -35,14 +36,12 @@ async function ofContainer(name: string): Promise<readonly Surface[]> {
     { kind: 'inspect', where: name, text: await docker('inspect', name) },
     { kind: 'log', where: name, text: log },
   ];
-  const pids = (await dockerLines('top', name, '-eo', 'pid,comm'))
-    .slice(1)
-    .map((line) => line.trim().split(/\s+/)[0] ?? '');
-  for (const pid of pids) {
+  const first = Number(await docker('inspect', '--format', '{{.State.Pid}}', name));
+  for (const pid of first === 0 ? [] : await processesOf(first)) {
     for (const kind of ['environ', 'cmdline'] as const) {
       // A health check may have ended since it was listed.
-      const text = await readFile(`/proc/${pid}/${kind}`, 'utf8').catch(() => undefined);
-      if (text !== undefined) surfaces.push({ kind, where: `${name} pid ${pid}`, text });
+      const text = await readFile(`/proc/${String(pid)}/${kind}`, 'utf8').catch(() => undefined);
+      if (text !== undefined) surfaces.push({ kind, where: `${name} pid ${String(pid)}`, text });
     }
   }
   return surfaces;

@@ -1,1 +1,2 @@
 export { startVault, type AuditEntry, type StartVaultOptions, type VaultContainer } from './start-vault.ts';
+export { processesOf } from './processes.ts';

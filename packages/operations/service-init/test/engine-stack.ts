@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { encodedForms } from '@devstack-core/redaction';
-import { startVault, type VaultContainer } from '@devstack-core/vault-testing';
+import { processesOf, startVault, type VaultContainer } from '@devstack-core/vault-testing';
 
 const root = resolve(import.meta.dirname, '../../../..');
 
@@ -292,14 +292,20 @@ export class Engine {
     throw new Error(`${this.name} never logged ${String(pattern)}: ${(await this.logs()).slice(-2000)}`);
   }
 
+  /** Process ids of the container, as the machine counts them. */
+  async processes(): Promise<readonly number[]> {
+    const { stdout } = await docker(['inspect', '--format', '{{.State.Pid}}', this.name]);
+    return processesOf(Number(stdout));
+  }
+
   /** Everything of a running container that others can see, in one text per place. */
   async exposures(): Promise<Readonly<Record<string, string>>> {
     const inspect = (await docker(['inspect', this.name])).stdout;
     const history = (await docker(['history', '--no-trunc', this.spec.image])).stdout;
-    const pids = (await docker(['top', this.name, '-o', 'pid'])).stdout.split('\n').slice(1).filter(Boolean);
+    const pids = await this.processes();
     // Read from the host as root: a process of the container cannot hide from it.
     const read = async (file: string): Promise<string> =>
-      (await Promise.all(pids.map((pid) => hostFile(`/proc/${pid.trim()}/${file}`)))).join('\n');
+      (await Promise.all(pids.map((pid) => hostFile(`/proc/${String(pid)}/${file}`)))).join('\n');
     return {
       inspect,
       history,
