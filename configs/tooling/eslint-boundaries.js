@@ -16,6 +16,7 @@ export const doors = {
   ioredis: 'database-connections',
   amqplib: 'database-connections',
   openpgp: 'backup-crypto',
+  '@peculiar/x509': 'certificates',
 };
 
 /** Third-party modules that only apps may import. */
@@ -25,7 +26,7 @@ export const appDoors = ['yargs', 'fastify'];
 export const domainImports = {
   'service-secrets': ['vault-approle'],
   'service-init': ['vault-approle', 'credential-files'],
-  'stack-lifecycle': ['vault-lifecycle', 'vault-approle', 'service-secrets', 'health-probe'],
+  'stack-lifecycle': ['vault-lifecycle', 'vault-approle', 'service-secrets', 'certificates', 'health-probe'],
   'backup-store': ['backup-crypto', 'backup-rotation'],
   'database-backup': ['backup-store', 'credential-files'],
   'backup-verification': ['database-backup'],

@@ -13,3 +13,14 @@ export type {
   SecretIdInfo,
 } from './calls/approle.ts';
 export type { MountCalls, MountInfo, MountOptions } from './calls/mounts.ts';
+export type {
+  MountOption,
+  PkiAutoTidy,
+  PkiCalls,
+  PkiIssuer,
+  PkiIssuerEntry,
+  PkiKeyEntry,
+  PkiRoleSettings,
+  SignedCertificate,
+  SignOptions,
+} from './calls/pki.ts';

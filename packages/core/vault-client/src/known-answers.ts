@@ -6,6 +6,7 @@ export type KnownReason =
   | 'cas-mismatch'
   | 'gone'
   | 'half-initialized'
+  | 'no-such-issuer'
   | 'not-active'
   | 'other-keys'
   | 'preparing'
@@ -24,6 +25,11 @@ const known: readonly { readonly reason: KnownReason; readonly path?: RegExp; re
   },
   // An initialisation that was cut off between its two writes to storage.
   { reason: 'half-initialized', path: /^sys\//, text: /barrier reports initialized but no seal configuration/i },
+  {
+    reason: 'no-such-issuer',
+    path: /\/(issuer|key)\//,
+    text: /unable to find PKI (issuer|key) for reference|no default issuer currently configured/i,
+  },
   { reason: 'preparing', text: /Upgrading from non-versioned/i },
   { reason: 'not-active', text: /node not active|in standby mode/i },
   {

@@ -1,3 +1,4 @@
+import { inspect } from 'node:util';
 import { Secret } from '@devstack-core/redaction';
 import { startVault, type VaultContainer } from '@devstack-core/vault-testing';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -33,6 +34,68 @@ describe('against a real Vault', () => {
       storageType: 'inmem',
     });
     await expect(client.init({ shares: 1, threshold: 1 })).rejects.toMatchObject({ code: 'VAULT_ALREADY_INITIALIZED' });
+  });
+
+  it('makes authorities, roles and certificates, and shows no private key', async () => {
+    const mount = { mount: 'authority' };
+    await client.enableMount({ path: 'authority', type: 'pki' });
+    await client.tuneMount({ path: 'authority', maxLeaseTtlS: 86_400 });
+    expect((await client.listMounts())['authority']).toMatchObject({ type: 'pki', maxLeaseTtlS: 86_400 });
+    expect([await client.listPkiIssuers(mount), await client.listPkiKeys(mount)]).toEqual([[], []]);
+    expect(await client.readPkiIssuer('default', mount)).toBeUndefined();
+    expect(await client.readPkiCertificate('nobody', mount)).toBeUndefined();
+    await client.deletePkiIssuer('nobody', mount);
+    await client.deletePkiKey('nobody', mount);
+    const asked = { ...mount, commonName: 'asked', keyName: 'ours', keyType: 'ec', keyBits: 256 };
+    const { csrPem, keyId } = await client.generatePkiIntermediate(asked);
+    expect(csrPem).toContain('BEGIN CERTIFICATE REQUEST');
+    expect(await client.listPkiKeys(mount)).toEqual([{ keyId, name: 'ours' }]);
+    expect(await client.generatePkiIntermediate({ ...mount, commonName: 'asked', keyId })).toMatchObject({ keyId });
+
+    await client.request('POST', 'authority/root/generate/internal', { common_name: 'root', key_type: 'ec' });
+    const [root] = await client.listPkiIssuers(mount);
+    const issuerId = root?.issuerId ?? '';
+    await client.writePkiIssuer(issuerId, { name: 'the-root', leafNotAfterBehavior: 'truncate' }, mount);
+    await client.setPkiDefaultIssuer('the-root', mount);
+    const issuer = await client.readPkiIssuer('the-root', mount);
+    expect(issuer).toMatchObject({ issuerId, name: 'the-root', leafNotAfterBehavior: 'truncate' });
+    const certificatePem = issuer?.certificatePem ?? '';
+    expect(await client.withToken(undefined).readPkiCertificate('the-root', mount)).toBe(certificatePem);
+    expect(await client.importPkiCertificates(certificatePem, mount)).toMatchObject({
+      imported: [],
+      existing: [issuerId],
+      keyOfIssuer: { [issuerId]: root?.keyId },
+    });
+
+    const tidy = { enabled: true, intervalS: 7200, safetyBufferS: 60, tidyCertStore: true, tidyRevokedCerts: false };
+    await client.writePkiAutoTidy(tidy, mount);
+    expect(await client.readPkiAutoTidy(mount)).toEqual(tidy);
+    const settings = {
+      allowedDomains: ['db'],
+      allowBareDomains: true,
+      keyType: 'ec',
+      ttlS: 3600,
+      useCsrCommonName: false,
+      useCsrSans: false,
+    };
+    await client.writePkiRole('db', settings, mount);
+    expect(await client.listPkiRoles(mount)).toEqual(['db']);
+    expect(await client.readPkiRole('db', mount)).toMatchObject(settings);
+    const request = { ...mount, role: 'db', commonName: 'db', dnsNames: ['localhost'], ipAddresses: ['127.0.0.1'] };
+    const issued = await client.issuePkiCertificate({ ...request, ttlS: 60 });
+    expect(issued.privateKey.reveal()).toContain('BEGIN PRIVATE KEY');
+    expect(inspect(issued)).not.toContain('BEGIN PRIVATE KEY');
+    const signed = await client.signPkiCertificate({ ...request, csrPem });
+    expect(signed.serial).toMatch(/^([0-9a-f]{2}:)+[0-9a-f]{2}$/);
+    expect([signed.issuingCaPem, ...signed.chainPem]).toEqual([certificatePem.trim(), certificatePem.trim()]);
+    await client.revokePkiCertificate(signed.serial, mount);
+    await expect(client.signPkiCertificate({ ...request, commonName: 'other', csrPem })).rejects.toMatchObject({
+      code: 'VAULT_REQUEST_FAILED',
+      message: expect.stringContaining('other') as string,
+    });
+    await client.deletePkiRole('db', mount);
+    expect(await client.readPkiRole('db', mount)).toBeUndefined();
+    await client.disableMount('authority');
   });
 
   it('keeps mounts, auth methods and audit devices, and says whether they are new', async () => {

@@ -3,6 +3,7 @@ import type { Secret } from '@devstack-core/redaction';
 import { appRoleCalls, type AppRoleCalls } from './calls/approle.ts';
 import { kvCalls, type KvCalls } from './calls/kv.ts';
 import { mountCalls, type MountCalls } from './calls/mounts.ts';
+import { pkiCalls, type PkiCalls } from './calls/pki.ts';
 import type { Send } from './calls/send.ts';
 import { sysCalls, type SysCalls } from './calls/sys.ts';
 import { tokenCalls, type TokenCalls } from './calls/tokens.ts';
@@ -28,7 +29,7 @@ export interface VaultClientOptions {
 }
 
 /** The calls to Vault (or OpenBao) that a stack needs. It holds no secret that `util.inspect` could show. */
-export interface VaultClient extends SysCalls, KvCalls, TokenCalls, AppRoleCalls, MountCalls, Disposable {
+export interface VaultClient extends SysCalls, KvCalls, TokenCalls, AppRoleCalls, MountCalls, PkiCalls, Disposable {
   readonly address: string;
   readonly hasToken: boolean;
   /** The same connections under another token. */
@@ -83,6 +84,7 @@ function clientOver(transport: Transport, origin: string, options: VaultClientOp
     ...tokenCalls(send),
     ...appRoleCalls(send),
     ...mountCalls(send),
+    ...pkiCalls(send),
     withToken(token) {
       const { token: _replaced, ...rest } = options;
       return clientOver(transport, origin, token === undefined ? rest : { ...rest, token });

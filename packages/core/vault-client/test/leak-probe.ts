@@ -59,6 +59,12 @@ async function everyCall(): Promise<void> {
     (vault) => vault.listMounts(), (vault) => vault.enableMount({ path: 'a', type: 'kv' }), (vault) => vault.disableMount('a'), (vault) => vault.listAuth(), (vault) => vault.enableAuth({ path: 'a', type: 'approle' }),
     (vault) => vault.tuneAuth({ path: 'a', maxLeaseTtlS: 1 }), (vault) => vault.disableAuth('a'), (vault) => vault.listAudit(), (vault) => vault.enableAudit({ path: 'a', type: 'file' }), (vault) => vault.disableAudit('a'),
     (vault) => vault.writePolicy('a', 'b'), (vault) => vault.readPolicy('a'), (vault) => vault.deletePolicy('a'), (vault) => vault.listPolicies(),
+    (vault) => vault.tuneMount({ path: 'a', maxLeaseTtlS: 1 }), (vault) => vault.listPkiIssuers(), (vault) => vault.readPkiIssuer('a'), (vault) => vault.readPkiCertificate('a'),
+    (vault) => vault.writePkiIssuer('a', { name: 'b', leafNotAfterBehavior: 'err' }), (vault) => vault.deletePkiIssuer('a'), (vault) => vault.setPkiDefaultIssuer('a'),
+    (vault) => vault.listPkiKeys(), (vault) => vault.deletePkiKey('a'), (vault) => vault.generatePkiIntermediate({ commonName: 'a' }), (vault) => vault.importPkiCertificates('a'),
+    (vault) => vault.listPkiRoles(), (vault) => vault.readPkiRole('a'), (vault) => vault.writePkiRole('a', { ttlS: 1 }), (vault) => vault.deletePkiRole('a'),
+    (vault) => vault.readPkiAutoTidy(), (vault) => vault.writePkiAutoTidy({ enabled: true, intervalS: 1, safetyBufferS: 1, tidyCertStore: true, tidyRevokedCerts: true }), (vault) => vault.signPkiCertificate({ role: 'a', csrPem: 'b', commonName: 'c' }),
+    (vault) => vault.issuePkiCertificate({ role: 'a', commonName: 'c' }), (vault) => vault.revokePkiCertificate('a'),
     (vault) => vault.request('POST', 'sys/x', { password: new Secret(input.password) }).then(() => 'plain by contract'),
   ]; // prettier-ignore
   // The server takes the answer from the namespace, which every request carries.

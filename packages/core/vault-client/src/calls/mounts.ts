@@ -24,6 +24,11 @@ export interface MountOptions {
 export interface MountCalls {
   listMounts(): Promise<Record<string, MountInfo>>;
   enableMount(options: MountOptions): Promise<boolean>;
+  tuneMount(options: {
+    readonly path: string;
+    readonly maxLeaseTtlS?: number;
+    readonly defaultLeaseTtlS?: number;
+  }): Promise<void>;
   listAuth(): Promise<Record<string, MountInfo>>;
   enableAuth(options: MountOptions): Promise<boolean>;
   tuneAuth(options: {
@@ -95,16 +100,22 @@ export function mountCalls(send: Send): MountCalls {
     await send({ method: 'DELETE', path: vaultPath('sys', kind, path) });
   };
 
+  const tune = async (
+    kind: string,
+    { path, maxLeaseTtlS, defaultLeaseTtlS }: Parameters<MountCalls['tuneAuth']>[0],
+  ): Promise<void> => {
+    const json = given({ max_lease_ttl: seconds(maxLeaseTtlS), default_lease_ttl: seconds(defaultLeaseTtlS) });
+    await send({ method: 'POST', path: vaultPath('sys', kind, path, 'tune'), json, repeatable: true });
+  };
+
   return {
     listMounts: () => list('sys/mounts'),
     enableMount: (options) => enable('mounts', options),
     disableMount: (path) => disable('mounts', path),
+    tuneMount: (options) => tune('mounts', options),
     listAuth: () => list('sys/auth'),
     enableAuth: (options) => enable('auth', options),
-    async tuneAuth({ path, maxLeaseTtlS, defaultLeaseTtlS }) {
-      const json = given({ max_lease_ttl: seconds(maxLeaseTtlS), default_lease_ttl: seconds(defaultLeaseTtlS) });
-      await send({ method: 'POST', path: vaultPath('sys', 'auth', path, 'tune'), json, repeatable: true });
-    },
+    tuneAuth: (options) => tune('auth', options),
     disableAuth: (path) => disable('auth', path),
     listAudit: () => list('sys/audit'),
     enableAudit: (options) => enable('audit', options),
