@@ -129,6 +129,15 @@ function createBody(spec: ContainerSpec): Record<string, unknown> {
     Labels: spec.labels,
     User: spec.user,
     WorkingDir: spec.workdir,
+    Healthcheck:
+      spec.healthcheck === undefined
+        ? undefined
+        : without({
+            Test: ['CMD', ...spec.healthcheck.argv],
+            Interval: nanoseconds(spec.healthcheck.intervalMs),
+            Timeout: nanoseconds(spec.healthcheck.timeoutMs),
+            Retries: spec.healthcheck.retries,
+          }),
     ExposedPorts: ports.length === 0 ? undefined : Object.fromEntries([...byPort.keys()].map((key) => [key, {}])),
     ...(spec.stdin === true ? { OpenStdin: true, StdinOnce: true, AttachStdin: true } : {}),
     AttachStdout: true,
@@ -326,6 +335,10 @@ export function definite(
   labels: Readonly<Record<string, string>> | null | undefined,
 ): Readonly<Record<string, string>> {
   return labels ?? {};
+}
+
+function nanoseconds(ms: number | undefined): number | undefined {
+  return ms === undefined ? undefined : Math.round(ms * 1e6);
 }
 
 function without(fields: Readonly<Record<string, unknown>>): Record<string, unknown> {

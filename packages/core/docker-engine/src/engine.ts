@@ -1,3 +1,4 @@
+import { readArchive } from './archives.ts';
 import { openConnection, type Connection } from './connection.ts';
 import * as containers from './containers.ts';
 import { resolveEndpoint, type EndpointOptions } from './endpoint.ts';
@@ -13,8 +14,9 @@ import { exec, type ExecOptions } from './exec.ts';
 import { putFiles, writeVolumeFiles, type WriteVolumeFilesOptions } from './files.ts';
 import type { LogLine } from './frames.ts';
 import * as images from './images.ts';
-import { followLogs, logs, type FollowLogsOptions, type LogsOptions } from './logs.ts';
+import { followLogs, logBytes, logs, type FollowLogsOptions, type LogsOptions } from './logs.ts';
 import * as networks from './networks.ts';
+import { containerProcesses, inspectExec } from './processes.ts';
 import * as system from './system.ts';
 import type * as types from './types.ts';
 import * as volumes from './volumes.ts';
@@ -51,6 +53,14 @@ export interface DockerEngine extends AsyncDisposable {
   exec(id: string, argv: readonly [string, ...string[]], options?: ExecOptions): Promise<types.ProgramOutput>;
   logs(id: string, options?: LogsOptions): Promise<string>;
   followLogs(id: string, options?: FollowLogsOptions): AsyncIterable<LogLine>;
+  /** The log so far, as bytes and as they come. */
+  logBytes(id: string, options?: FollowLogsOptions): AsyncIterable<types.LogBytes>;
+  /** Of a running container, exec sessions included; needs `ps` on the engine's machine. */
+  containerProcesses(id: string): Promise<readonly types.ContainerProcess[]>;
+  /** Throws CONTAINER_NOT_FOUND for an exec that the engine has forgotten. */
+  inspectExec(id: string): Promise<types.ExecDetails>;
+  /** Files under a path of a container, running or not. */
+  readArchive(id: string, path: string): AsyncIterable<types.ArchiveEntry>;
   putFiles(id: string, files: readonly types.ContainerFile[]): Promise<void>;
   /** Throws CONTAINER_TIMED_OUT. */
   runEphemeral(spec: types.EphemeralSpec): Promise<types.ProgramOutput>;
@@ -64,6 +74,8 @@ export interface DockerEngine extends AsyncDisposable {
   imageHistory(ref: string): Promise<readonly types.ImageHistoryEntry[]>;
   /** Throws PULL_FAILED, for a failure inside the engine's stream too. */
   pullImage(ref: string, options?: images.PullOptions): Promise<void>;
+  /** Makes an image of a container; gives its id. */
+  commitContainer(id: string, options: types.CommitOptions): Promise<string>;
   removeImage(ref: string, options?: { readonly force?: boolean }): Promise<void>;
 
   ensureVolume(options: volumes.EnsureVolumeOptions): Promise<{ readonly created: boolean }>;
@@ -121,6 +133,10 @@ function toEngine(connection: Connection): DockerEngine {
     exec: (id, argv, options = {}) => exec(connection, id, argv, options),
     logs: (id, options = {}) => logs(connection, id, options),
     followLogs: (id, options = {}) => followLogs(connection, id, options),
+    logBytes: (id, options = {}) => logBytes(connection, id, options),
+    containerProcesses: (id) => containerProcesses(connection, id),
+    inspectExec: (id) => inspectExec(connection, id),
+    readArchive: (id, path) => readArchive(connection, id, path),
     putFiles: (id, files) => putFiles(connection, id, files),
     runEphemeral: (spec) => runEphemeral(connection, spec),
     ephemeralContainer: (spec) => ephemeralContainer(connection, spec),
@@ -130,6 +146,7 @@ function toEngine(connection: Connection): DockerEngine {
     listImages: (options = {}) => images.listImages(connection, options),
     imageHistory: (ref) => images.imageHistory(connection, ref),
     pullImage: (ref, options = {}) => images.pullImage(connection, ref, options),
+    commitContainer: (id, options) => images.commitContainer(connection, id, options),
     removeImage: (ref, options = {}) => images.removeImage(connection, ref, options),
 
     ensureVolume: (options) => volumes.ensureVolume(connection, options),

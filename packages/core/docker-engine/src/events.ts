@@ -8,18 +8,28 @@ export interface EventsOptions {
   readonly filters?: Readonly<Record<string, readonly string[]>>;
   /** Start with what happened since; seconds since 1970 or a date. */
   readonly since?: Date | number;
+  /** End with what happened until then; without it, what happens from now on follows. By the engine's clock. */
+  readonly until?: Date | number;
   readonly signal?: AbortSignal;
 }
 
-/** What happens on the engine from now on, until the reader stops or the signal aborts (which is no error). */
+/**
+ * What happens on the engine from now on, until the reader stops or the signal aborts (which is no error). Of the past, an engine keeps
+ * the last few hundred events.
+ */
 export async function* events(
   connection: Connection,
   options: EventsOptions,
 ): AsyncGenerator<DockerEvent, void, undefined> {
   const { signal } = options;
   if (signal?.aborted === true) return;
-  const since = options.since instanceof Date ? options.since.getTime() / 1000 : options.since;
-  const request = { filters: JSON.stringify(options.filters ?? {}), ...(since === undefined ? {} : { since }) };
+  const since = seconds(options.since);
+  const end = seconds(options.until);
+  const request = {
+    filters: JSON.stringify(options.filters ?? {}),
+    ...(since === undefined ? {} : { since }),
+    ...(end === undefined ? {} : { until: end }),
+  };
   const stream = asReadable(
     await connection.ask('engine', 'events', () => connection.docker.getEvents(request), signal),
   );
@@ -30,6 +40,10 @@ export async function* events(
     rest = lines.pop() ?? '';
     for (const line of lines) if (line !== '') yield toEvent(JSON.parse(line) as RawEvent);
   }
+}
+
+function seconds(moment: Date | number | undefined): number | undefined {
+  return moment instanceof Date ? moment.getTime() / 1000 : moment;
 }
 
 interface RawEvent {

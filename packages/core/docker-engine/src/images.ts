@@ -6,7 +6,7 @@ import { definite, labelFilters, statusCode, type ListContainersOptions } from '
 import { toDockerError } from './docker-error.ts';
 import { DockerEngineErrorCode } from './errors.ts';
 import { asReadable } from './streams.ts';
-import type { ImageDetails, ImageHistoryEntry, ImageSummary } from './types.ts';
+import type { CommitOptions, ImageDetails, ImageHistoryEntry, ImageSummary } from './types.ts';
 
 /** One message of a pull. */
 export interface PullProgress {
@@ -80,6 +80,15 @@ export async function removeImage(
   options: { readonly force?: boolean },
 ): Promise<void> {
   await connection.ask('image', ref, () => connection.docker.getImage(ref).remove({ force: options.force ?? false }));
+}
+
+/** Makes an image of a container, running or not; gives its id. */
+export async function commitContainer(connection: Connection, id: string, options: CommitOptions): Promise<string> {
+  const { repository, tag, comment = '', changes = [] } = options;
+  const answer = (await connection.ask('container', id, () =>
+    connection.docker.getContainer(id).commit({ repo: repository, tag, comment, pause: false, changes: [...changes] }),
+  )) as { readonly Id: string };
+  return answer.Id;
 }
 
 /** Pulls an image and resolves when it is there. An engine tells most failures inside a stream that began with success. */

@@ -12,11 +12,14 @@ export type { ListContainersOptions, RemoveContainerOptions, StopOptions } from 
 export type { CreateNetworkOptions } from './networks.ts';
 export type { EnsureVolumeOptions } from './volumes.ts';
 export type {
+  ArchiveEntry,
+  CommitOptions,
   ContainerDetails,
   ContainerFile,
   ContainerMount,
   ContainerNetwork,
   ContainerPort,
+  ContainerProcess,
   ContainerSpec,
   ContainerState,
   ContainerSummary,
@@ -25,10 +28,12 @@ export type {
   EngineInfo,
   EngineVersion,
   EphemeralSpec,
+  ExecDetails,
   HealthLogEntry,
   ImageDetails,
   ImageHistoryEntry,
   ImageSummary,
+  LogBytes,
   NetworkDetails,
   ProgramOutput,
   VolumeDetails,

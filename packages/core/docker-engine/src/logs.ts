@@ -1,7 +1,9 @@
 import type { Readable } from 'node:stream';
 import type { Connection } from './connection.ts';
 import { FrameSplitter, LineJoiner, type LogLine } from './frames.ts';
+import { getStream } from './raw-stream.ts';
 import { asReadable } from './streams.ts';
+import type { LogBytes } from './types.ts';
 
 export interface LogsOptions {
   /** How many of the last lines; all unless given. */
@@ -42,6 +44,27 @@ export async function* followLogs(
   const joiner = new LineJoiner();
   for await (const chunk of until(stream, signal)) for (const part of splitter.push(chunk)) yield* joiner.push(part);
   yield* joiner.end();
+}
+
+/** A container's log so far, as bytes and as they come: any length in bounded memory. */
+export async function* logBytes(
+  connection: Connection,
+  id: string,
+  options: FollowLogsOptions,
+): AsyncGenerator<LogBytes, void, undefined> {
+  const { signal } = options;
+  if (signal?.aborted === true) return;
+  const { stream, isTty } = await connection.ask('container', id, async () => {
+    const { Config } = await connection.docker.getContainer(id).inspect();
+    const { timestamps, ...rest } = query(options);
+    const request = { ...rest, stdout: 1, stderr: 1, timestamps: timestamps ? 1 : 0, follow: 0 };
+    return {
+      stream: await getStream(connection, `/containers/${encodeURIComponent(id)}/logs`, request),
+      isTty: Config.Tty,
+    };
+  });
+  const splitter = new FrameSplitter(isTty);
+  for await (const chunk of until(stream, signal)) yield* splitter.push(chunk);
 }
 
 /** The chunks of a stream until it ends or the signal aborts; the stream is destroyed in every case. */

@@ -1,3 +1,4 @@
+import type { Readable } from 'node:stream';
 import type { Secret } from '@devstack-core/redaction';
 
 /** The engine's versions. */
@@ -205,6 +206,49 @@ export interface DockerEvent {
   readonly timeMs: number;
 }
 
+/** How to make an image of a container. */
+export interface CommitOptions {
+  readonly repository: string;
+  readonly tag: string;
+  readonly comment?: string;
+  /** Instructions of a Dockerfile, e.g. `ENV A=b`. */
+  readonly changes?: readonly string[];
+}
+
+/** One process of a container. The id is that of the engine's machine. */
+export interface ContainerProcess {
+  readonly pid: number;
+  /** Its arguments, joined with spaces. */
+  readonly command: string;
+}
+
+/** A program that was started in a container. `raw` is the engine's own answer, arguments included. */
+export interface ExecDetails {
+  readonly id: string;
+  readonly containerId: string;
+  readonly running: boolean;
+  readonly raw: unknown;
+}
+
+/** A piece of a container's log. */
+export interface LogBytes {
+  readonly stream: 'stdout' | 'stderr';
+  readonly bytes: Buffer;
+}
+
+/** A file or folder in an archive. */
+export interface ArchiveEntry {
+  /** As the archive names it: the last part of the path that was asked for comes first. */
+  readonly path: string;
+  readonly kind: 'file' | 'directory' | 'other';
+  /** Permission bits. */
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
+  readonly sizeBytes: number;
+  readonly content: Readable;
+}
+
 export interface DiskUsage {
   readonly imagesBytes: number;
   readonly containersBytes: number;
@@ -248,6 +292,13 @@ export interface ContainerSpec {
   /** Keep the standard input open for one attached client. */
   readonly stdin?: boolean;
   readonly autoRemove?: boolean;
+  /** Runs `argv` in the container again and again; the image's own check where missing. */
+  readonly healthcheck?: {
+    readonly argv: readonly [string, ...string[]];
+    readonly intervalMs: number;
+    readonly timeoutMs?: number;
+    readonly retries?: number;
+  };
 }
 
 /** A container that runs one program and is gone. No network, no capability and no new privileges unless asked for. */

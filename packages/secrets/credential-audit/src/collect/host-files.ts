@@ -1,0 +1,61 @@
+import { readdir, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { isSecret, type Secret } from '@devstack-core/redaction';
+import type { Surface } from '../surfaces.ts';
+import { cannotCheck, systemCode, throwIfAborted, type CollectContext } from './context.ts';
+import { readInto } from './walk.ts';
+
+/** A text or file that the caller adds: what compose resolves to, `.env`, a shell's history, own logs and reports. */
+export interface HostFile {
+  readonly kind: 'compose-config' | 'env-file' | 'shell-history' | 'project-logs' | 'reports' | 'files';
+  /** How findings name it, relative to the repository where it is in one; the path unless given. */
+  readonly name?: string;
+  /** A file, or a folder with everything below it. */
+  readonly path?: string;
+  /** In place of a path. */
+  readonly text?: string | Uint8Array | Secret;
+  /** One that is missing is fine. */
+  readonly optional?: boolean;
+}
+
+/** Searches one of them. */
+export async function collectHostFile(context: CollectContext, file: HostFile): Promise<void> {
+  const { kind, path, text } = file;
+  const name = file.name ?? path ?? kind;
+  if (!context.wants(kind)) return;
+  if (text !== undefined) {
+    const value: unknown = isSecret(text) ? text.reveal() : text;
+    const bytes = value instanceof Uint8Array ? value : Buffer.from(String(value), 'utf8');
+    context.ledger.text({ surface: kind, subject: name, at: 'text', location: { file: name } }, bytes);
+    context.ledger.checked(kind, name);
+    return;
+  }
+  if (path === undefined) {
+    cannotCheck(context, kind, name, 'neither a path nor a text was given');
+    return;
+  }
+  try {
+    await search(context, { surface: kind, path, name });
+    context.ledger.checked(kind, name);
+  } catch (error) {
+    throwIfAborted(context.signal);
+    if (systemCode(error) !== 'ENOENT' || file.optional !== true) cannotCheck(context, kind, name, error);
+  }
+}
+
+async function search(
+  context: CollectContext,
+  { surface, path, name }: { readonly surface: Surface; readonly path: string; readonly name: string },
+): Promise<void> {
+  throwIfAborted(context.signal);
+  const info = await stat(path);
+  if (info.isDirectory()) {
+    for (const child of (await readdir(path)).toSorted())
+      await search(context, { surface, path: join(path, child), name: `${name}/${child}` });
+    return;
+  }
+  if (!info.isFile()) return;
+  const place = { surface, subject: name, at: 'text', location: { file: name } };
+  const read = await readInto(path, context.ledger.stream(place), context.limits.volumeBytes);
+  if (read < info.size) cannotCheck(context, surface, name, `cut after ${String(read)} of ${String(info.size)} bytes`);
+}

@@ -1,0 +1,107 @@
+import type { Severity } from '@devstack-core/audit-report';
+
+/** A shape of secrets that no store knows of. */
+export interface PatternRule {
+  readonly ruleId: string;
+  readonly severity: Severity;
+  readonly title: string;
+  readonly message: string;
+  readonly remediation: string;
+  /** Texts of at least four characters, one of which every match contains: only around these is the expression tried. */
+  readonly anchors: readonly string[];
+  /** Tried on the neighbourhood of an anchor (one byte is one character); with the flags `g` and whatever it needs. */
+  readonly expression: RegExp;
+  /** A second look at a match, e.g. to leave placeholders out. */
+  readonly accepts?: (match: RegExpExecArray) => boolean;
+}
+
+const rotate =
+  'Keep it in the secret store alone, give it by file or stdin, and rotate it; if it is none, ignore it with a reason.';
+const passwordWords = ['password', 'passwd', 'passphrase', 'secret', 'token', 'api_key', 'apikey'];
+const cased = passwordWords.flatMap((word) => [word, word.toUpperCase(), word.charAt(0).toUpperCase() + word.slice(1)]);
+const defaults =
+  'changeme|changeit|change_me|password1?|password123|passw0rd|p@ssw0rd|admin123|postgres|guest|minioadmin|letmein|secret|root|admin|toor|default|devpassword|devstack_dev';
+
+/** The rules that are tried unless others are given. */
+export const defaultPatterns: readonly PatternRule[] = [
+  {
+    ruleId: 'private-key',
+    severity: 'low',
+    title: 'No private key outside of its file.',
+    message: 'A private key in PEM',
+    remediation: 'Keep it in a file of mode 0600 and replace the key.',
+    anchors: ['PRIVATE KEY-----'],
+    expression: /-----BEGIN (?:[A-Z0-9]+ ){0,2}PRIVATE KEY-----(?:\\n|\s)+(?:[A-Za-z0-9+/=:,-]{16,}|Proc-Type)/g,
+  },
+  {
+    ruleId: 'known-token',
+    severity: 'low',
+    title: 'No token in the open.',
+    message: 'A token of a well-known format',
+    remediation: rotate,
+    // prettier-ignore
+    anchors: ['ghp_', 'gho_', 'ghs_', 'ghu_', 'github_pat_', 'glpat-', 'AKIA', 'ASIA', 'xoxb-', 'xoxp-', 'hvs.', 'hvb.', 'npm_', 'sk_live_', 'rk_live_', 'AIza', 'eyJhbGciOi', 'dckr_pat_'],
+    expression:
+      /(?<![A-Za-z0-9_-])(?:gh[opsu]_[A-Za-z0-9]{36}|github_pat_[A-Za-z0-9_]{60,}|glpat-[A-Za-z0-9_-]{20}|A[KS]IA[A-Z2-7]{16}|xox[bp]-\d{8,}-[A-Za-z0-9-]{16,}|hv[sb]\.[A-Za-z0-9_-]{24,}|npm_[A-Za-z0-9]{36}|[rs]k_live_[A-Za-z0-9]{24,}|AIza[A-Za-z0-9_-]{35}|dckr_pat_[A-Za-z0-9_-]{27}|eyJhbGciOi[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{20,}\.[A-Za-z0-9_-]{20,})(?![A-Za-z0-9_-])/g,
+    accepts: (match) => isRandom(match[0]),
+  },
+  {
+    ruleId: 'password-assignment',
+    severity: 'low',
+    title: 'No password written out.',
+    message: 'What looks like a password that is assigned in the open',
+    remediation: rotate,
+    anchors: cased,
+    // With `=`, or as a JSON pair; `password: …` in a sentence is none.
+    expression:
+      /(?:password|passwd|passphrase|secret(?:_?key)?|(?:auth_|access_|api_|client_)?token|api_?key)(?:=["']?|\\?"\s*:\s*\\?")([^\s"'\\&,;<>(){}[\]|`]{6,200})/gi,
+    accepts: (match) => isRandom(match[1] ?? ''),
+  },
+  {
+    ruleId: 'password-argument',
+    severity: 'low',
+    title: 'No password in a command line.',
+    message: 'What looks like a password as an argument',
+    remediation: 'Use an option file, a password file or stdin, and rotate it.',
+    anchors: ['mysql', 'mariadb', 'sshpass', '--password', '--requirepass', 'redis-cli', 'mongosh', 'PGPASSWORD='],
+    expression:
+      /\b(?:(?:mysql\w*|mariadb(?:-\w+)?|mongosh?|sshpass)\b[^\r\n|;]{0,120}?[\s\0]-p|(?:redis-cli|mongosh?)\b[^\r\n|;]{0,120}?[\s\0](?:-a|-p)[\s\0]|PGPASSWORD=|(?<=[\s\0"'])--(?:password|requirepass)[=\s\0])["']?([^\s\0"'|;-][^\s\0"'|;]{5,})|(?<=[\s\0"'])--(?:password|requirepass)[=\s\0]["']?([^\s\0"'|;-][^\s\0"'|;]{5,})/g,
+    accepts: (match) => isRandom(match[1] ?? match[2] ?? ''),
+  },
+  {
+    ruleId: 'default-password',
+    severity: 'low',
+    title: 'No default password.',
+    message: 'A well-known default password',
+    remediation: 'Generate a password, keep it in the secret store, and give it by file.',
+    anchors: [...cased, 'postgres:postgres@', 'guest:guest@', 'admin:admin@', 'root:root@', 'PASS='],
+    expression: new RegExp(
+      `(?:(?:password|passwd|secret|PASS)=["']?(?:${defaults})["']?(?=[\\s\\0,;&]|$)|://(?:postgres:postgres|guest:guest|admin:admin|root:root)@)`,
+      'gi',
+    ),
+  },
+  {
+    ruleId: 'credential-in-url',
+    severity: 'low',
+    title: 'No password in a URL.',
+    message: 'What looks like a password in a URL',
+    remediation: rotate,
+    // prettier-ignore
+    anchors: ['postgres://', 'postgresql://', 'mysql://', 'mongodb://', 'mongodb+srv://', 'redis://', 'rediss://', 'amqp://', 'amqps://', 'https://', 'http://'],
+    expression: /[a-z+]{4,14}:\/\/[^\s:@/"'<>]{0,64}:([^\s:@/"'<>]{6,128})@[A-Za-z0-9[]/g,
+    accepts: (match) => isRandom(match[1] ?? ''),
+  },
+];
+
+// Placeholders, masks, paths, references and plain words are no secrets: a value of chance has letters and digits, mixed.
+function isRandom(text: string): boolean {
+  if (/[*$%{}<>]|\.\.\.|^\/|^\.\/|^[a-z]+:\/\/|x{4,}|[_-]here$/i.test(text)) return false;
+  if (
+    /hmac-|sha256|sha512|argon2|bcrypt|redacted|masked|hidden|example|placeholder|your[_-]|undefined|null|secret\/|_file$/i.test(
+      text,
+    )
+  )
+    return false;
+  if (!/\d/.test(text) || !/[A-Za-z]/.test(text)) return false;
+  return new Set(text).size >= Math.min(6, text.length - 1);
+}
