@@ -1,0 +1,124 @@
+import { readFile, readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+
+/** What the kernel says of one process: proc(5), `/proc/<pid>/status` and `uid_map`. */
+export interface ProcessPrivileges {
+  /** On the engine's host. */
+  readonly pid: number;
+  /** The program, cut to 15 characters by the kernel. */
+  readonly program: string;
+  /** The effective user, as the host numbers it. */
+  readonly uid: number;
+  readonly effective: bigint;
+  readonly permitted: bigint;
+  readonly bounding: bigint;
+  readonly ambient: bigint;
+  readonly noNewPrivileges: boolean;
+  /** 0: none, 1: strict, 2: filtered. */
+  readonly seccomp: number;
+  /** How its users are numbered on the host, `inside outside count` a line; empty where it cannot be read. */
+  readonly uidMap: string;
+  /** True for an exec with `--privileged`. */
+  readonly privilegedExec: boolean;
+}
+
+/** What a process can get: with no-new-privileges what it holds, otherwise what a setuid program or file capabilities can give it. */
+export function reachableBy(process: ProcessPrivileges): bigint {
+  return process.noNewPrivileges ? process.permitted | process.ambient : process.bounding;
+}
+
+/** True where its root is not the host's root. */
+export function hasUserNamespace({ uidMap }: ProcessPrivileges): boolean {
+  return uidMap !== '' && uidMap !== '0 0 4294967295';
+}
+
+/** A file system in a container. */
+export interface Mount {
+  readonly target: string;
+  readonly type: string;
+  readonly readOnly: boolean;
+  readonly options: readonly string[];
+}
+
+/** The processes of the host, by the container that their control group names. One pass over `/proc`, however many containers. */
+export async function processesByContainer(
+  procRoot: string,
+  ids: readonly string[],
+): Promise<ReadonlyMap<string, readonly number[]>> {
+  const wanted = new Set(ids);
+  const found = new Map<string, number[]>();
+  const pids = (await readdir(procRoot).catch((): string[] => [])).filter((name) => /^\d+$/.test(name));
+  await Promise.all(
+    pids.map(async (pid) => {
+      const text = await readText(join(procRoot, pid, 'cgroup'));
+      // Drivers and versions differ in what stands around the id: `/docker/<id>`, `/docker-<id>.scope`, `/<slice>/<id>/<own group>`.
+      const id = text?.match(/[0-9a-f]{64}/g)?.find((candidate) => wanted.has(candidate));
+      if (id === undefined) return;
+      const list = found.get(id);
+      if (list === undefined) found.set(id, [Number(pid)]);
+      else list.push(Number(pid));
+    }),
+  );
+  return found;
+}
+
+/** True where the process with that number in this `/proc` is the container's own. */
+export async function isOfContainer(procRoot: string, pid: number, id: string): Promise<boolean> {
+  const folder = join(procRoot, String(pid));
+  if ((await readText(join(folder, 'cgroup')))?.includes(id) === true) return true;
+  // A control group namespace can hide the id; the engine mounts files out of the container's own folder.
+  return (await readText(join(folder, 'mountinfo')))?.includes(`/containers/${id}/`) === true;
+}
+
+/** Undefined for a process that has ended. */
+export async function readProcess(
+  procRoot: string,
+  pid: number,
+  privilegedPids: ReadonlySet<number>,
+): Promise<ProcessPrivileges | undefined> {
+  const folder = join(procRoot, String(pid));
+  const [status, uidMap] = await Promise.all([readText(join(folder, 'status')), readText(join(folder, 'uid_map'))]);
+  if (status === undefined) return undefined;
+  const field = (name: string): string => new RegExp(`^${name}:\\s*(.*)$`, 'm').exec(status)?.[1] ?? '';
+  const mask = (name: string): bigint => BigInt(`0x${field(name) === '' ? '0' : field(name)}`);
+  // A process that has ended and was not waited for has no capability sets that mean anything.
+  if (field('State').startsWith('Z') || field('State').startsWith('X')) return undefined;
+  return {
+    pid,
+    program: field('Name'),
+    uid: Number(field('Uid').split(/\s+/)[1] ?? 0),
+    effective: mask('CapEff'),
+    permitted: mask('CapPrm'),
+    bounding: mask('CapBnd'),
+    ambient: mask('CapAmb'),
+    noNewPrivileges: field('NoNewPrivs') === '1',
+    seccomp: Number(field('Seccomp')),
+    uidMap: (uidMap ?? '').trim().replaceAll(/[ \t]+/g, ' '),
+    privilegedExec: privilegedPids.has(pid),
+  };
+}
+
+/** What is mounted where for a process; undefined where this user may not know. */
+export async function readMounts(procRoot: string, pid: number): Promise<readonly Mount[] | undefined> {
+  const text = await readText(join(procRoot, String(pid), 'mountinfo'));
+  if (text === undefined || text === '') return undefined;
+  return text
+    .trimEnd()
+    .split('\n')
+    .map((line) => {
+      const [before = '', after = ''] = line.split(' - ');
+      const [, , , , target = '', options = ''] = before.split(' ');
+      const [type = '', , superOptions = ''] = after.split(' ');
+      const all = options.split(',');
+      return { target, type, readOnly: all.includes('ro'), options: [...all, ...superOptions.split(',')] };
+    });
+}
+
+async function readText(path: string): Promise<string | undefined> {
+  try {
+    return await readFile(path, 'utf8');
+  } catch {
+    // Gone, or not for this user: for the reader of a running system both mean that there is nothing to read.
+    return undefined;
+  }
+}
