@@ -1,6 +1,7 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { loadComposeProject, type ComposeModel } from '@devstack-core/compose-project';
 import { toSarif } from '@devstack-core/audit-report';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -169,6 +170,20 @@ describe('a capability', () => {
       expect.stringMatching(/^capability-beyond-configuration high: A process can reach CAP_41,.*unknown/),
       expect.stringMatching(/^capability-beyond-configuration medium: A process can reach CHOWN,/),
     ]);
+  });
+
+  it('of the runtime that is about to become a program is nothing; of one that keeps its name it is', async () => {
+    const procRoot = join(folder, 'starting');
+    const starting = { container: 'a', program: 'runc:[2:INIT]', uid: 0, effective: '200000', bounding: '200000' };
+    await writeProc(procRoot, { 10: { container: 'a' }, 11: starting });
+    const engine = fakeEngine([{ name: 'a', pid: 10 }]);
+    const [settled] = await Promise.all([
+      auditCapabilities({ engine, procRoot }),
+      delay(100).then(() => writeProc(procRoot, { 11: { container: 'a' } })),
+    ]);
+    expect(told(settled)).toEqual([]);
+    await writeProc(procRoot, { 11: starting });
+    expect(told(await auditCapabilities({ engine, procRoot }))).toHaveLength(2);
   });
 
   it('in a user namespace that a process made for itself is nothing', async () => {

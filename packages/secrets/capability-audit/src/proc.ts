@@ -1,5 +1,6 @@
 import { readFile, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 
 /** What the kernel says of one process: proc(5), `/proc/<pid>/status` and `uid_map`. */
 export interface ProcessPrivileges {
@@ -70,15 +71,35 @@ export async function isOfContainer(procRoot: string, pid: number, id: string): 
   return (await readText(join(folder, 'mountinfo')))?.includes(`/containers/${id}/`) === true;
 }
 
-/** Undefined for a process that has ended. */
+// A program that an engine starts in a container is the runtime itself for some milliseconds, with all that the host's root has.
+const startingNames = /^(runc|crun|youki)(:|$)/;
+const startingMs = 1000;
+
+/**
+ * A process once the runtime has handed over to the program that it is to be; one that keeps the runtime's name is taken for what it says
+ * it has. Undefined for a process that has ended.
+ */
 export async function readProcess(
+  procRoot: string,
+  pid: number,
+  privilegedPids: ReadonlySet<number>,
+): Promise<ProcessPrivileges | undefined> {
+  const deadline = performance.now() + startingMs;
+  for (;;) {
+    const process = await readOnce(procRoot, pid, privilegedPids);
+    if (process === undefined || !startingNames.test(process.program) || performance.now() > deadline) return process;
+    await delay(10);
+  }
+}
+
+async function readOnce(
   procRoot: string,
   pid: number,
   privilegedPids: ReadonlySet<number>,
 ): Promise<ProcessPrivileges | undefined> {
   const folder = join(procRoot, String(pid));
   const [status, uidMap] = await Promise.all([readText(join(folder, 'status')), readText(join(folder, 'uid_map'))]);
-  if (status === undefined) return undefined;
+  if (status === undefined || status === '') return undefined;
   const field = (name: string): string => new RegExp(`^${name}:\\s*(.*)$`, 'm').exec(status)?.[1] ?? '';
   const mask = (name: string): bigint => BigInt(`0x${field(name) === '' ? '0' : field(name)}`);
   // A process that has ended and was not waited for has no capability sets that mean anything.

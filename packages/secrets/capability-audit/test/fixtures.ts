@@ -1,4 +1,4 @@
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdir, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ContainerDetails, DockerEngine } from '@devstack-core/docker-engine';
 import { DevstackError } from '@devstack-core/errors';
@@ -92,6 +92,7 @@ export function fakeEngine(
 
 export interface FakeProcess {
   readonly container: string;
+  readonly program?: string;
   readonly uid?: number;
   /** Hexadecimal. */
   readonly effective?: string;
@@ -113,7 +114,7 @@ export async function writeProc(root: string, processes: Readonly<Record<number,
     const folder = join(root, pid);
     await mkdir(folder, { recursive: true });
     const status = [
-      'Name:\tserver',
+      `Name:\t${one.program ?? 'server'}`,
       `State:\t${one.state ?? 'S (sleeping)'}`,
       `Uid:\t${String(one.uid ?? 1000)}\t${String(one.uid ?? 1000)}\t1\t1`,
       `CapPrm:\t${one.permitted ?? one.effective ?? '0'}`,
@@ -123,7 +124,9 @@ export async function writeProc(root: string, processes: Readonly<Record<number,
       `NoNewPrivs:\t${(one.noNewPrivileges ?? true) ? '1' : '0'}`,
       `Seccomp:\t${String(one.seccomp ?? 2)}`,
     ];
-    await writeFile(join(folder, 'status'), `${status.join('\n')}\n`);
+    // A reader sees the old one or the new one, as with the kernel.
+    await writeFile(join(folder, 'next'), `${status.join('\n')}\n`);
+    await rename(join(folder, 'next'), join(folder, 'status'));
     await writeFile(join(folder, 'cgroup'), one.cgroup ?? `0::/system.slice/docker-${idOf(one.container)}.scope\n`);
     await writeFile(join(folder, 'uid_map'), one.uidMap ?? '         0          0 4294967295\n');
     const mountinfo =
