@@ -108,7 +108,10 @@ describe('.env.example', () => {
     [...text.matchAll(/\$\{([A-Z0-9_]+)(?::-([^{}$]*))?/g)].map((match) => ({ name: match[1] ?? '', value: match[2] })),
   );
 
-  test.each([...new Set(used.map(({ name }) => name))].sort())('explains %s', (name) => {
+  // Follows from VAULT_ENABLE_TLS; nobody sets it by hand.
+  const computed = new Set(['DEVSTACK_VAULT_ADDR']);
+
+  test.each([...new Set(used.map(({ name }) => name))].filter((name) => !computed.has(name)).sort())('explains %s', (name) => {
     // One line stands for the switch of every service.
     const own = /^[A-Z0-9_]+(?=_VAULT_USE_ROOT_TOKEN$)/.exec(name)?.[0];
     if (own === undefined) expect([...explained.keys()]).toContain(name);

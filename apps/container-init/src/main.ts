@@ -1,7 +1,8 @@
 import { writeSync } from 'node:fs';
 import { exitCodeFor, isDevstackError } from '@devstack-core/errors';
-import { readServiceCredentials, serviceInitFor } from '@devstack-core/service-init';
+import { readServiceCredentials, serviceInitFor, serviceTls } from '@devstack-core/service-init';
 import { become } from './become.ts';
+import { installCertificate } from './certificate.ts';
 import { readSettings } from './settings.ts';
 
 // Never console.log: it would leave stdout non-blocking for the server, which then loses lines.
@@ -17,6 +18,7 @@ async function main(): Promise<void> {
       `WARNING: ${settings.service} uses a token minted from the root token (VAULT_USE_ROOT_TOKEN=true) instead of AppRole. Switch back as soon as AppRole works again.`,
     );
   }
+  const tls = serviceTls({ ...settings, settings: process.env });
   const credentials = await readServiceCredentials({
     address: settings.vaultAddress,
     directory: settings.approleDirectory,
@@ -25,10 +27,12 @@ async function main(): Promise<void> {
     method: settings.method,
     deadlineMs: settings.deadlineMs,
     progress: say,
+    withSession: tls === undefined ? undefined : (client) => installCertificate(settings, client),
   });
   const prepared = await init.prepare({
     ...settings,
     ...credentials,
+    tls,
     settings: process.env,
     arguments: process.argv.slice(2),
     progress: say,

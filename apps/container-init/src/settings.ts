@@ -13,6 +13,8 @@ export interface Settings {
   readonly dataDirectory: string;
   readonly configDirectory: string;
   readonly credentialsDirectory: string;
+  /** How long a certificate lives; the role's own lifetime unless given. */
+  readonly certificateTtlS?: number;
 }
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -23,6 +25,9 @@ export function readSettings(environment: Environment): Settings {
   const seconds = environment['DEVSTACK_VAULT_WAIT_SECONDS'] ?? '120';
   if (!/^\d{1,5}$/.test(seconds))
     throw usage(`DEVSTACK_VAULT_WAIT_SECONDS is "${seconds}".`, 'Write a number of seconds.');
+  const certificateTtl = environment['DEVSTACK_CERTIFICATE_TTL_SECONDS'] ?? '';
+  if (!/^\d{0,9}$/.test(certificateTtl))
+    throw usage(`DEVSTACK_CERTIFICATE_TTL_SECONDS is "${certificateTtl}".`, 'Write a number of seconds.');
   return {
     service,
     role: required(environment, 'DEVSTACK_ROLE'),
@@ -34,6 +39,7 @@ export function readSettings(environment: Environment): Settings {
     dataDirectory: environment['DEVSTACK_DATA'] ?? '/var/lib/devstack',
     configDirectory: environment['DEVSTACK_CONFIG'] ?? '/etc/devstack',
     credentialsDirectory: environment['DEVSTACK_CREDENTIALS'] ?? '/run/credentials',
+    ...(certificateTtl === '' ? {} : { certificateTtlS: Number(certificateTtl) }),
   };
 }
 

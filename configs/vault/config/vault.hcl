@@ -8,12 +8,7 @@ storage "raft" {
   performance_multiplier = 1
 }
 
-listener "tcp" {
-  address         = "0.0.0.0:8200"
-  cluster_address = "127.0.0.1:8201"
-  # Plain HTTP on the stack's own networks and on the host's loopback.
-  tls_disable = true
-}
+# Its listeners are in listeners/: one file for each value of VAULT_ENABLE_TLS.
 
 # How the node names itself: to clients as the stack's networks know it, to other nodes (there are none) on loopback.
 api_addr     = "http://vault:8200"

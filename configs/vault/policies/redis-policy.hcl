@@ -7,6 +7,11 @@ path "secret/data/services/redis/clients" {
   capabilities = ["read"]
 }
 
+# A certificate for its own names; the key is made in the container.
+path "pki/sign/redis" {
+  capabilities = ["update"]
+}
+
 # Its own token: the role has no default policy.
 path "auth/token/lookup-self" {
   capabilities = ["read"]

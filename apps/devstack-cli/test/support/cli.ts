@@ -20,7 +20,8 @@ export interface CliOptions {
   readonly env?: Readonly<Record<string, string | undefined>>;
   readonly stdin?: string;
   readonly cwd?: string;
-  readonly uid?: number;
+  /** As a root that file modes hold for, as they do for anybody else. */
+  readonly withoutOverride?: boolean;
   readonly timeoutMs?: number;
   /** Each line of stderr when it comes, e.g. to end the process at a step. */
   readonly onStderr?: (line: string, child: ChildProcess) => void;
@@ -34,11 +35,16 @@ export function requireBuild(): void {
 
 /** Runs `devstack` to its end. Its environment is the given one and what finds programs, nothing else of this process's. */
 export async function devstack(args: readonly string[], options: CliOptions = {}): Promise<CliResult> {
-  const child = spawn(process.execPath, [`${app}/bin.js`, ...args], {
+  const [program = '', ...argv] = [
+    ...(options.withoutOverride === true ? ['setpriv', '--bounding-set=-dac_override,-dac_read_search'] : []),
+    process.execPath,
+    `${app}/bin.js`,
+    ...args,
+  ];
+  const child = spawn(program, argv, {
     cwd: options.cwd ?? root,
     env: { PATH: process.env['PATH'], HOME: process.env['HOME'], ...options.env },
     stdio: 'pipe',
-    ...(options.uid === undefined ? {} : { uid: options.uid, gid: options.uid }),
   });
   const limit = setTimeout(() => child.kill('SIGKILL'), options.timeoutMs ?? 240_000);
   const output = { stdout: '', stderr: '' };

@@ -47,26 +47,30 @@ describe('the encoded forms of a value', () => {
     );
   });
 
+  // Recorded from Python 3.11; not every machine has one.
   it.each([
-    ['python json', ['python3', '-c', 'import json,sys; print(json.dumps(sys.stdin.read()))']],
-    ['python quote', ['python3', '-c', 'import urllib.parse,sys; print(urllib.parse.quote(sys.stdin.read()))']],
+    [`python's json.dumps`, String.raw`"a\"b'c d\\e<f>&g/h:i#j$k%l+m~n(o)p!q*\u00fc\u20ac\ud83d\ude00"`],
     [
-      'python quote_plus',
-      ['python3', '-c', 'import urllib.parse,sys; print(urllib.parse.quote_plus(sys.stdin.read()))'],
+      `python's urllib.parse.quote`,
+      String.raw`a%22b%27c%20d%5Ce%3Cf%3E%26g/h%3Ai%23j%24k%25l%2Bm~n%28o%29p%21q%2A%C3%BC%E2%82%AC%F0%9F%98%80`,
     ],
-    ['python shlex', ['python3', '-c', 'import shlex,sys; print(shlex.quote(sys.stdin.read()))']],
-    ['python html', ['python3', '-c', 'import html,sys; print(html.escape(sys.stdin.read()))']],
+    [
+      `python's urllib.parse.quote_plus`,
+      String.raw`a%22b%27c+d%5Ce%3Cf%3E%26g%2Fh%3Ai%23j%24k%25l%2Bm~n%28o%29p%21q%2A%C3%BC%E2%82%AC%F0%9F%98%80`,
+    ],
+    [`python's shlex.quote`, String.raw`'a"b'"'"'c d\e<f>&g/h:i#j$k%l+m~n(o)p!q*ü€😀'`],
+    [`python's html.escape`, String.raw`a&quot;b&#x27;c d\e&lt;f&gt;&amp;g/h:i#j$k%l+m~n(o)p!q*ü€😀`],
+  ])('cover what %s writes', (_, written) => {
+    expect(isCovered(value, written)).toBe(true);
+  });
+
+  it.each([
     ['bash printf %q', ['bash', '-c', `printf %q "$(cat)"`]],
     ['base64', ['base64', '-w0']],
   ] as const)('cover what %s writes', (_, [program, ...args]) => {
     // Bash switches to $'…' for bytes that are not printable in the locale.
     const text = program === 'bash' ? `a"b'c d\\e<f>&g/h:i#j$k%l+m~n(o)p!q*` : value;
-    expect(
-      isCovered(
-        text,
-        execFileSync(program, args, { input: text, env: { ...process.env, PYTHONIOENCODING: 'utf-8' } }).toString(),
-      ),
-    ).toBe(true);
+    expect(isCovered(text, execFileSync(program, args, { input: text }).toString())).toBe(true);
   });
 
   it('lists each text once, under the plainest name', () => {

@@ -1,5 +1,5 @@
 import { constants } from 'node:fs';
-import { open, stat } from 'node:fs/promises';
+import { open, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DevstackError, isDevstackError } from '@devstack-core/errors';
 import { secret, type Secret } from '@devstack-core/redaction';
@@ -7,6 +7,7 @@ import { createVaultClient, type VaultClient } from '@devstack-core/vault-client
 import { ServiceInitErrorCode } from './errors.ts';
 import { parseClients } from './secret-fields.ts';
 import type { SecretVersion, ServiceInitContext } from './service-init.ts';
+import { caFile } from './tls.ts';
 
 /** How a service proves to Vault who it is. `token` is the fallback: a short-lived token that the operator delivered. */
 export type LoginMethod = 'approle' | 'token';
@@ -22,6 +23,8 @@ export interface VaultLoginOptions {
   readonly deadlineMs?: number;
   readonly progress?: (line: string) => void;
   readonly signal?: AbortSignal;
+  /** What else is to be done with the login, before its token is revoked: a certificate is asked for. */
+  readonly withSession?: ((client: VaultClient) => Promise<void>) | undefined;
   /** Makes the client for an address; for tests. */
   readonly connect?: (address: string) => VaultClient;
 }
@@ -35,7 +38,7 @@ export type ServiceCredentials = Pick<ServiceInitContext, 'secrets' | 'clients' 
  */
 export async function readServiceCredentials(options: VaultLoginOptions): Promise<ServiceCredentials> {
   const files = await readLoginFiles(options);
-  const client = (options.connect ?? defaultConnect)(options.address);
+  const client = options.connect?.(options.address) ?? (await connect(options));
   const session = await untilReady(options, () => logIn(options, client, files));
   try {
     const [own, clients] = await untilReady(options, () =>
@@ -49,6 +52,8 @@ export async function readServiceCredentials(options: VaultLoginOptions): Promis
         details: { role: options.role },
       });
     }
+    const { withSession } = options;
+    if (withSession !== undefined) await untilReady(options, () => withSession(session));
     return {
       secrets: own.data,
       clients: parseClients(options.role, clients?.data ?? {}),
@@ -177,9 +182,17 @@ async function untilReady<T>(options: VaultLoginOptions, work: () => Promise<T>)
   }
 }
 
-function defaultConnect(address: string): VaultClient {
+async function connect({ address, directory }: VaultLoginOptions): Promise<VaultClient> {
+  const ca = address.startsWith('https:')
+    ? await readFile(caFile(directory), 'utf8').catch(() => undefined)
+    : undefined;
   // Waiting is done here, where it can be told to people.
-  return createVaultClient({ address, timeoutMs: 10_000, retry: { deadlineMs: 0 } });
+  return createVaultClient({
+    address,
+    timeoutMs: 10_000,
+    retry: { deadlineMs: 0 },
+    ...(ca === undefined ? {} : { ca }),
+  });
 }
 
 function versionOf(read: { readonly version: number; readonly createdTime: string } | undefined): SecretVersion {

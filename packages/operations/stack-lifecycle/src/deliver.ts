@@ -9,6 +9,7 @@ import { readRootToken } from '@devstack-core/vault-lifecycle';
 import type { OnEvent } from './events.ts';
 import type { Stack } from './stack.ts';
 import type { StepOutcome } from './steps.ts';
+import { usesTls } from './tls.ts';
 
 const writerImage = 'devstack/base:local';
 // Long enough for a slow first start, short enough that a leaked one is soon worthless.
@@ -107,11 +108,14 @@ async function ensureLoginVolume(stack: Stack, engine: DockerEngine, service: Se
 
 async function loginFiles(stack: Stack, service: ServiceModel): Promise<readonly VolumeFile[]> {
   const directory = join(stack.directories.approles, service.name);
-  return Promise.all(
+  const login = await Promise.all(
     ['role-id', 'secret-id'].map(async (name) =>
       volumeFile(stack, service, name, await readPrivateFile(join(directory, name))),
     ),
   );
+  // Whom the service trusts: Vault at its login, and the servers that it is a client of.
+  const ca = usesTls(stack.model) ? stack.caBundle() : undefined;
+  return ca === undefined ? login : [...login, volumeFile(stack, service, 'ca.pem', ca)];
 }
 
 async function fallbackToken(stack: Stack, service: ServiceModel): Promise<VolumeFile> {

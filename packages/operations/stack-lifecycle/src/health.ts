@@ -5,6 +5,7 @@ import { Secret } from '@devstack-core/redaction';
 import { readServiceSecret } from '@devstack-core/service-secrets';
 import type { VaultClient } from '@devstack-core/vault-client';
 import type { Stack } from './stack.ts';
+import { endpointOf } from './tls.ts';
 import { operatorSession } from './vault-steps.ts';
 
 /** What every probe of a stack says, in the order of the compose files. */
@@ -82,12 +83,13 @@ async function read(client: VaultClient, role: string): Promise<Readonly<Record<
 }
 
 function probeFor(stack: Stack, service: ServiceModel, credentials: Readonly<Record<string, Secret>>): ServiceProbe {
-  const port = service.ports[0];
+  const { host, port, tls } = endpointOf(stack, service) ?? { host: '127.0.0.1', port: 0, tls: false };
   return {
     service: service.name,
     protocol: service.protocol ?? 'tcp',
-    host: port?.hostAddress ?? '127.0.0.1',
-    port: port?.hostPort ?? 0,
+    host,
+    port,
+    tls,
     ports: Object.fromEntries(service.ports.map((one) => [one.name, one.hostPort])),
     // PgBouncer's own database is its console; a query has to go through it to the server.
     credentials: service.protocol === 'pgbouncer' ? { ...credentials, database: new Secret('postgres') } : credentials,
@@ -102,11 +104,16 @@ export function redisNatMap(stack: Stack): Readonly<Record<string, { host: strin
   const nodes = stack.model.services.filter((service) => service.protocol === 'redis-cluster');
   return Object.fromEntries(
     nodes.flatMap((node) => {
-      const port = node.ports[0];
+      const endpoint = endpointOf(stack, node);
       return node.networks.flatMap((leg) =>
-        leg.address === undefined || port === undefined
+        leg.address === undefined || endpoint === undefined
           ? []
-          : [[`${leg.address}:6379`, { host: port.hostAddress, port: port.hostPort }]],
+          : [
+              [
+                `${leg.address}:${endpoint.tls === false ? '6379' : '6390'}`,
+                { host: endpoint.host, port: endpoint.port },
+              ],
+            ],
       );
     }),
   );

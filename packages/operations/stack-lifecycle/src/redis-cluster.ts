@@ -5,6 +5,7 @@ import { DevstackError } from '@devstack-core/errors';
 import type { Secret } from '@devstack-core/redaction';
 import { StackErrorCode } from './errors.ts';
 import {
+  busPort,
   closeSlots,
   moveSlots,
   redisPort,
@@ -48,9 +49,9 @@ export async function ensureRedisCluster(options: RedisClusterOptions): Promise<
   await using stack = new AsyncDisposableStack();
   const connections: RedisConnection[] = [];
   for (const node of nodes) {
-    const { host, port } = node;
+    const { host, port, tls = false } = node;
     connections.push(
-      stack.use(await connectRedis({ host, port, username: options.username, password: options.password })),
+      stack.use(await connectRedis({ host, port, tls, username: options.username, password: options.password })),
     );
   }
   const met = await meet(nodes, connections, options.signal);
@@ -75,7 +76,7 @@ async function meet(
   for (const [index, connection] of connections.entries()) {
     const known = new Set((await clusterNodes(connection)).map((seen) => seen.address));
     const missing = nodes.filter((node, place) => place !== index && !known.has(node.address));
-    for (const node of missing) await connection.command('CLUSTER', 'MEET', node.address, redisPort);
+    for (const node of missing) await connection.command('CLUSTER', 'MEET', node.address, redisPort(node), busPort);
     met ||= missing.length > 0;
   }
   if (!met) return false;

@@ -2,6 +2,7 @@ import type { RedisConnection } from '@devstack-core/database-connections';
 import type { Secret } from '@devstack-core/redaction';
 import { slotRanges } from './redis-slots.ts';
 import { throwIfAborted } from './timing.ts';
+import type { Endpoint } from './tls.ts';
 
 /** One node as this machine reaches it (`host:port`) and as its peers do (`address:6379`). */
 export interface RedisNode {
@@ -9,6 +10,8 @@ export interface RedisNode {
   readonly host: string;
   readonly port: number;
   readonly address: string;
+  /** How this machine verifies the node, where nodes speak TLS to each other. */
+  readonly tls?: Endpoint['tls'];
 }
 
 /** A node with a connection to it alone and its id in the cluster. */
@@ -26,8 +29,13 @@ export interface MigrationOptions {
   readonly onMoved?: (slots: number) => void;
 }
 
-/** The port at which nodes reach each other's clients' side; the bus is 10,000 above it. */
-export const redisPort = 6379;
+/** The port that nodes reach each other at: with TLS, the one that speaks it. */
+export function redisPort(node: RedisNode): number {
+  return (node.tls ?? false) === false ? 6379 : 6390;
+}
+
+/** The cluster bus stays at this port whether it speaks TLS or not. */
+export const busPort = 16_379;
 
 // A stop between two batches leaves whole slots on either side; one batch holds the server up for a few milliseconds.
 const batchSlots = 4096;
@@ -106,7 +114,7 @@ async function moveKeys(slot: number, from: RedisMember, to: RedisMember, option
   for (;;) {
     const keys = (await connection.command('CLUSTER', 'GETKEYSINSLOT', slot, keysPerMigrate)) as string[];
     if (keys.length === 0) return;
-    const target = [to.node.address, redisPort, '', 0, 10_000];
+    const target = [to.node.address, redisPort(to.node), '', 0, 10_000];
     const login = ['AUTH2', options.username, options.password];
     await connection.command('MIGRATE', ...target, 'REPLACE', ...login, 'KEYS', ...keys);
   }

@@ -15,6 +15,7 @@ import type { RedisNode } from './redis-migration.ts';
 import type { Stack } from './stack.ts';
 import type { StepOutcome } from './steps.ts';
 import { until } from './timing.ts';
+import { endpointOf } from './tls.ts';
 
 const protocol = 'redis-cluster';
 
@@ -59,7 +60,7 @@ export async function formRedisCluster(
   const first = members[0];
   if (first === undefined) return { changed: false, detail: 'not in this profile', value: undefined };
   const secret = (await options.probes()).find((one) => one.service === first.name)?.credentials ?? {};
-  const nodes = members.flatMap(redisNode);
+  const nodes = members.flatMap((service) => redisNode(stack, service));
   if (nodes.length > 1) await recordJoined(stack, nodes);
   let problem: DevstackError | undefined;
   let restarted = false;
@@ -133,11 +134,11 @@ function isStillStarting(error: unknown): error is DevstackError {
   return error.code.startsWith('CONNECTION_') || error.message.includes(' LOADING ');
 }
 
-function redisNode(service: ServiceModel): RedisNode[] {
-  const port = service.ports[0];
+function redisNode(stack: Stack, service: ServiceModel): RedisNode[] {
+  const endpoint = endpointOf(stack, service);
   const address = service.networks[0]?.address;
-  if (port === undefined || address === undefined) return [];
-  return [{ name: service.name, host: port.hostAddress, port: port.hostPort, address }];
+  if (endpoint === undefined || address === undefined) return [];
+  return [{ name: service.name, address, ...endpoint }];
 }
 
 function noAnswer(): DevstackError {

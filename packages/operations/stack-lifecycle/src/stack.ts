@@ -17,6 +17,7 @@ import { StackErrorCode } from './errors.ts';
 import { imageVariables } from './images.ts';
 import { composeFilesOf, networkMode } from './networks.ts';
 import { resolveProject, type Project } from './project.ts';
+import { readCaBundle, tlsModeOf } from './tls.ts';
 
 /** A checkout's stack, opened: its data, and lazily its connections. Everything in this package takes one. */
 export interface Stack {
@@ -32,12 +33,16 @@ export interface Stack {
   readonly vaultAddress: string;
   engine(): Promise<DockerEngine>;
   vault(token?: Secret): VaultClient;
+  /** The roots that this machine trusts the stack's services by; nothing before the first start with TLS. */
+  caBundle(): string | undefined;
 }
 
 /** The private folders of a project, below its configuration directory. */
 export interface StackDirectories {
   readonly vault: string;
   readonly approles: string;
+  /** The root authority and Vault's own certificate. */
+  readonly certificates: string;
   readonly state: string;
   readonly policies: string;
 }
@@ -83,7 +88,7 @@ export async function openStack(options: OpenStackOptions): Promise<Stack> {
   const defaults = await loadComposeProject({ files, env: base });
   const images = await imageVariables(options.root, defaults, base);
   const ports = portVariables(defaults, project, user);
-  const env = { ...images, ...ports, ...base };
+  const env = { ...images, ...ports, ...base, DEVSTACK_VAULT_ADDR: vaultAddressInside(defaults) };
   const origins = {
     ...fromAll(images, 'image inputs'),
     ...fromAll({ ...ports, ...base }, 'project record'),
@@ -99,7 +104,12 @@ export async function openStack(options: OpenStackOptions): Promise<Stack> {
     env,
     envFile,
   });
-  const vaultAddress = `http://127.0.0.1:${String(hostPort(model, 'vault'))}`;
+  const certificates = join(project.configDirectory, 'certificates');
+  const caBundleOf = (): string | undefined => readCaBundle(certificates);
+  const vaultAddress =
+    tlsModeOf(model.service('vault')) === 'false'
+      ? `http://127.0.0.1:${String(hostPort(model, 'vault'))}`
+      : `https://127.0.0.1:${String(hostPort(model, 'vault', 'api-tls'))}`;
   return {
     project,
     model,
@@ -110,12 +120,26 @@ export async function openStack(options: OpenStackOptions): Promise<Stack> {
     directories: {
       vault: join(project.configDirectory, 'vault'),
       approles: join(project.configDirectory, 'approles'),
+      certificates,
       state: join(project.configDirectory, 'state'),
       policies: join(options.root, 'configs/vault/policies'),
     },
     engine: openEngine,
-    vault: (token) => createVaultClient({ address: vaultAddress, ...(token === undefined ? {} : { token }) }),
+    caBundle: caBundleOf,
+    vault: (token) => {
+      const ca = vaultAddress.startsWith('https:') ? caBundleOf() : undefined;
+      return createVaultClient({
+        address: vaultAddress,
+        ...(token === undefined ? {} : { token }),
+        ...(ca === undefined ? {} : { ca }),
+      });
+    },
   };
+}
+
+// As the stack's own networks know it; its TLS has a port of its own.
+function vaultAddressInside(model: ComposeModel): string {
+  return tlsModeOf(model.service('vault')) === 'false' ? 'http://vault:8200' : 'https://vault:8210';
 }
 
 function portOffset(text: string | undefined): number | undefined {
@@ -177,13 +201,19 @@ function pickSettings(env: Readonly<Record<string, string | undefined>>): Record
 
 // The containers read these as well and take nothing else: a `yes` would look like off here and like a mistake there.
 const switches = /^VAULT_USE_APPROLE$|(?:^|_)VAULT_USE_ROOT_TOKEN$/;
+const tlsSwitches = /^DEVSTACK_TLS$|_ENABLE_TLS$/;
 
 function switchValue(name: string, value: string): string {
-  if (!switches.test(name) || value === 'true' || value === 'false') return value;
+  const allowed = switches.test(name)
+    ? ['true', 'false']
+    : tlsSwitches.test(name)
+      ? ['true', 'false', 'required']
+      : undefined;
+  if (allowed === undefined || allowed.includes(value)) return value;
   throw new DevstackError({
     code: StackErrorCode.projectInvalid,
     message: `${name} is ${JSON.stringify(value)}.`,
-    hint: `Write ${name}=true or ${name}=false, or leave it out.`,
+    hint: `Write ${allowed.map((one) => `${name}=${one}`).join(' or ')}, or leave it out.`,
     details: { usage: true },
   });
 }

@@ -1,5 +1,6 @@
 import type { ServiceModel } from '@devstack-core/compose-project';
 import type { ProbeResult } from '@devstack-core/health-probe';
+import { ensureCertificates } from './certificates.ts';
 import { endFailing } from './container-failure.ts';
 import { deliverLogins } from './deliver.ts';
 import type { OnEvent, PlannedService } from './events.ts';
@@ -82,6 +83,7 @@ export async function bringUp(stack: Stack, options: UpOptions): Promise<UpResul
     return { changed: made.length > 0, detail, value: undefined };
   });
   await steps.run('networks', 'Networks', () => replaceNetworks(stack, needed, { onEvent, signal }));
+  await steps.run('certificates', 'Certificates', () => ensureCertificates(stack));
   await steps.run('vault-start', 'Start Vault', () =>
     startVault(stack, { onEvent, signal, isRight: isVaultKept(all) }),
   );

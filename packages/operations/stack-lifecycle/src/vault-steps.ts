@@ -2,12 +2,14 @@ import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { ensurePki, renewalTime } from '@devstack-core/certificates';
 import { ensurePrivateDirectory, writeFileDurable } from '@devstack-core/durable-files';
 import { DevstackError, isDevstackError } from '@devstack-core/errors';
 import { ensureServiceSecrets } from '@devstack-core/service-secrets';
 import { bootstrapVault, loginWithFiles, type BootstrapReport, type VaultSession } from '@devstack-core/vault-approle';
 import type { SealState, VaultClient } from '@devstack-core/vault-client';
 import { ensureAuditDevice, initializeVault, readRootToken, unsealVault } from '@devstack-core/vault-lifecycle';
+import { pkiRolesOf, stackRoot } from './certificates.ts';
 import { consumersOf, roleDefinitions } from './consumers.ts';
 import { StackErrorCode } from './errors.ts';
 import type { OnEvent } from './events.ts';
@@ -15,6 +17,7 @@ import { resumePaused } from './services-step.ts';
 import type { Stack } from './stack.ts';
 import type { StepOutcome } from './steps.ts';
 import { until } from './timing.ts';
+import { usesTls } from './tls.ts';
 
 interface BootstrapRecord {
   readonly version: 1;
@@ -22,6 +25,8 @@ interface BootstrapRecord {
   readonly clusterId: string | null;
   readonly at: string;
   readonly consumers: BootstrapReport['consumers'];
+  /** When Vault's intermediate authority is due; ISO 8601. Only with TLS. */
+  readonly intermediateUntil?: string;
 }
 
 const auditPath = '/vault/audit/audit.log';
@@ -106,12 +111,17 @@ export async function bootstrap(
   const roles = await roleDefinitions(stack);
   const consumers = consumersOf(stack);
   const clusterId = (await stack.vault().health()).clusterId ?? null;
-  const fingerprint = createHash('sha256').update(JSON.stringify({ roles, consumers })).digest('hex');
+  const tls = usesTls(stack.model);
+  const pkiRoles = pkiRolesOf(stack.model);
+  const fingerprint = createHash('sha256')
+    .update(JSON.stringify({ roles, consumers, pkiRoles, ca: tls ? stack.caBundle() : null }))
+    .digest('hex');
   const record = await readBootstrapRecord(stack);
   const fresh =
     record?.fingerprint === fingerprint &&
     record.clusterId === clusterId &&
     record.consumers.every((consumer) => isFresh(stack, consumer, now)) &&
+    (!tls || now < new Date(record.intermediateUntil ?? 0)) &&
     options.force !== true;
   if (fresh) return { changed: false, detail: `${String(roles.length)} roles as recorded`, value: undefined };
 
@@ -120,17 +130,20 @@ export async function bootstrap(
   await ensureAuditDevice({ client, path: auditPath });
   const report = await bootstrapVault({ client, roles, consumers, directory: stack.directories.approles });
   const secrets = await ensureServiceSecrets({ client, roles: roles.map((role) => role.role) });
+  const pki = tls ? await ensurePki({ client, root: await stackRoot(stack), roles: pkiRoles }) : undefined;
   await writeBootstrapRecord(stack, {
     version: 1,
     fingerprint,
     clusterId,
     at: now.toISOString(),
     consumers: report.consumers,
+    ...(pki === undefined ? {} : { intermediateUntil: renewalTime(pki.intermediate).toISOString() }),
   });
-  const changed = report.changed.length > 0 || secrets.created.length > 0;
+  const changes = [...report.changed, ...(pki?.changed ?? [])];
+  const changed = changes.length > 0 || secrets.created.length > 0;
   return {
     changed,
-    detail: `${String(roles.length)} roles, ${String(report.changed.length)} changed, ${String(secrets.created.length)} secrets generated`,
+    detail: `${String(roles.length)} roles, ${String(changes.length)} changed, ${String(secrets.created.length)} secrets generated`,
     value: report,
   };
 }

@@ -1,0 +1,120 @@
+import { randomBytes } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import {
+  createRoot,
+  issueFromRoot,
+  needsRenewal,
+  openRoot,
+  type PkiRole,
+  type RootAuthority,
+} from '@devstack-core/certificates';
+import type { ComposeModel } from '@devstack-core/compose-project';
+import { ensurePrivateDirectory, readPrivateFile, writeFileDurable } from '@devstack-core/durable-files';
+import { isDevstackError } from '@devstack-core/errors';
+import { Secret } from '@devstack-core/redaction';
+import type { Stack } from './stack.ts';
+import type { StepOutcome } from './steps.ts';
+import { tlsModeOf, usesTls } from './tls.ts';
+
+const writerImage = 'devstack/base:local';
+
+/** Opens the project's root authority, which is made where there is none. Its key is encrypted with a passphrase of the same private folder. */
+export async function stackRoot(stack: Stack): Promise<RootAuthority> {
+  const directory = stack.directories.certificates;
+  await ensurePrivateDirectory(directory);
+  const passphrase = (): Promise<Secret> => readPassphrase(directory);
+  try {
+    return await openRoot({ directory, passphrase });
+  } catch (error) {
+    if (!isDevstackError(error, 'ROOT_MISSING')) throw error;
+    return createRoot({
+      directory,
+      passphrase: await makePassphrase(directory),
+      organization: 'DevStack',
+      commonName: `DevStack root CA (${stack.project.id})`,
+    });
+  }
+}
+
+/**
+ * Before Vault starts: the root, and Vault's own listener certificate, which no Vault can issue. Both are made once; the certificate
+ * again when it is due or another root signs. Delivered as one file, so that a new key never stands beside an old certificate.
+ */
+export async function ensureCertificates(stack: Stack): Promise<StepOutcome> {
+  if (!usesTls(stack.model)) return { changed: false, detail: 'TLS is off', value: undefined };
+  const root = await stackRoot(stack);
+  if (tlsModeOf(stack.model.service('vault')) === 'false') {
+    return { changed: false, detail: `root ${root.id}`, value: undefined };
+  }
+  const path = join(stack.directories.certificates, 'vault-server.pem');
+  const engine = await stack.engine();
+  const volume = stack.model.volumeName('vault-tls');
+  const present = (await engine.listVolumes({ project: stack.project.id })).some(({ name }) => name === volume);
+  const current = await readServerPem(path, root);
+  if (present && current !== undefined) return { changed: false, detail: `root ${root.id}`, value: undefined };
+
+  const pem = current ?? (await issueVaultCertificate(root));
+  if (current === undefined) await writeFileDurable(path, pem);
+  await engine.ensureVolume({
+    name: volume,
+    labels: { 'com.docker.compose.project': stack.project.id, 'com.docker.compose.volume': 'vault-tls' },
+  });
+  const uid = stack.model.service('vault').uid ?? 0;
+  await engine.writeVolumeFiles({
+    image: writerImage,
+    files: [{ volume, path: 'server.pem', content: pem, mode: 0o600, uid, gid: uid }],
+    labels: { 'com.docker.compose.project': stack.project.id },
+  });
+  return { changed: true, detail: `root ${root.id}, Vault's certificate delivered`, value: undefined };
+}
+
+async function issueVaultCertificate(root: RootAuthority): Promise<Secret> {
+  const leaf = await issueFromRoot({
+    root,
+    commonName: 'vault',
+    dnsNames: ['vault', 'localhost'],
+    ipAddresses: ['127.0.0.1'],
+  });
+  return new Secret(`${leaf.certificatePem}${leaf.chainPem}${leaf.privateKey.reveal()}`);
+}
+
+/** What was issued, while it is good: by a root that is trusted, and not due. */
+async function readServerPem(path: string, root: RootAuthority): Promise<Secret | undefined> {
+  const pem = await readPrivateFile(path).catch(() => undefined);
+  if (pem === undefined) return undefined;
+  const { X509Certificate } = await import('node:crypto');
+  const certificate = new X509Certificate(pem.reveal());
+  const signer = new X509Certificate(root.certificatePem);
+  const lifetime = { notBefore: certificate.validFromDate, notAfter: certificate.validToDate };
+  return certificate.verify(signer.publicKey) && !needsRenewal(lifetime, new Date()) ? pem : undefined;
+}
+
+/** What each Vault role may have a certificate for: the names of the services that log in with it. Nodes of one cluster are each other's clients. */
+export function pkiRolesOf(model: ComposeModel): readonly PkiRole[] {
+  const roles = new Map<string, { dnsNames: string[]; client: boolean }>();
+  for (const service of model.services) {
+    if (service.role === undefined || tlsModeOf(service) === 'false') continue;
+    const role = roles.get(service.role) ?? { dnsNames: [], client: false };
+    role.dnsNames.push(service.name);
+    role.client ||= service.protocol === 'redis-cluster';
+    roles.set(service.role, role);
+  }
+  return [...roles].map(([name, role]) => ({ name, ...role }));
+}
+
+async function readPassphrase(directory: string): Promise<Secret> {
+  const text = (await readPrivateFile(join(directory, 'passphrase'))).reveal();
+  return new Secret(text.trim());
+}
+
+// A folder with a passphrase and no root is what a killed first start leaves: the same one is used.
+async function makePassphrase(directory: string): Promise<Secret> {
+  const path = join(directory, 'passphrase');
+  const exists = await readFile(path).then(
+    () => true,
+    () => false,
+  );
+  if (!exists) await writeFileDurable(path, `${randomBytes(32).toString('base64url')}\n`);
+  return readPassphrase(directory);
+}
