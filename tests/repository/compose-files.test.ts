@@ -111,12 +111,15 @@ describe('.env.example', () => {
   // Follows from VAULT_ENABLE_TLS; nobody sets it by hand.
   const computed = new Set(['DEVSTACK_VAULT_ADDR']);
 
-  test.each([...new Set(used.map(({ name }) => name))].filter((name) => !computed.has(name)).sort())('explains %s', (name) => {
-    // One line stands for the switch of every service.
-    const own = /^[A-Z0-9_]+(?=_VAULT_USE_ROOT_TOKEN$)/.exec(name)?.[0];
-    if (own === undefined) expect([...explained.keys()]).toContain(name);
-    else expect(example).toMatch(new RegExp(`[ ,]${own}[,.]`));
-  });
+  test.each([...new Set(used.map(({ name }) => name))].filter((name) => !computed.has(name)).sort())(
+    'explains %s',
+    (name) => {
+      // One line stands for the switch of every service.
+      const own = /^[A-Z0-9_]+(?=_VAULT_USE_ROOT_TOKEN$)/.exec(name)?.[0];
+      if (own === undefined) expect([...explained.keys()]).toContain(name);
+      else expect(example).toMatch(new RegExp(`[ ,]${own}[,.]`));
+    },
+  );
 
   test.each(used.filter(({ value, name }) => value !== undefined && value !== '' && explained.has(name)))(
     'shows the default of $name',
