@@ -5,6 +5,7 @@ export {
   removeDurable,
   type ReadPrivateFileOptions,
 } from './private-files.ts';
+export { replaceLinkDurable } from './replace-link.ts';
 export { acquireLease, currentLeaseHolder, type AcquireLeaseOptions, type Lease, type LeaseHolder } from './lease.ts';
 export { openJournal, type Journal, type StepRecord } from './journal.ts';
 export type { ProcessIdentity } from './process-identity.ts';

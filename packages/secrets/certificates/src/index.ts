@@ -16,3 +16,21 @@ export type { PkiRole } from './pki-roles.ts';
 export { issueLeaf, type IssueLeafOptions } from './issue-leaf.ts';
 export type { LeafCertificate } from './leaf-certificate.ts';
 export { needsRenewal, renewalTime, type Lifetime } from './needs-renewal.ts';
+export { leafPaths, readLeaf, type InstalledLeaf, type LeafPaths } from './leaf-files.ts';
+export { renew, type RenewalReason, type RenewalResult, type RenewalStep, type RenewOptions } from './renew.ts';
+export { probeTls, type PresentedCertificate, type ProbeTlsOptions, type TlsVerdict } from './probe-tls.ts';
+export type { TlsVerdictKind } from './tls-verdicts.ts';
+export type { StartTls } from './start-tls.ts';
+export { verifyServed, type VerifyServedOptions } from './verify-served.ts';
+export { certificateStatus, type CertificateState, type CertificateStatus, type CertificateTarget } from './status.ts';
+export { expiryMetrics } from './metrics.ts';
+export { watch, type WatchedCertificate, type WatchEvent, type WatchOptions } from './watch.ts';
+export {
+  retireRoot,
+  rotateRoot,
+  type RetirementReport,
+  type RetireRootOptions,
+  type RotateRootOptions,
+  type RotationReport,
+  type RotationStep,
+} from './rotation.ts';

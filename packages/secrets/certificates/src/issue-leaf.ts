@@ -28,7 +28,7 @@ export interface IssueLeafOptions extends CertificateSubject {
  * valid by this machine's clock), and what the client throws: `VAULT_REQUEST_FAILED` names what the role does not allow.
  */
 export async function issueLeaf(options: IssueLeafOptions): Promise<LeafCertificate> {
-  checkSubject({ ...options, dnsNames: (options.dnsNames ?? []).filter((name) => name !== 'localhost') });
+  checkSubject(options);
   if (options.ttlS !== undefined) checkTtl('ttlS', options.ttlS);
   const { client, role, commonName, dnsNames = [], ipAddresses = [], mount = 'pki' } = options;
   const key = await generateKey('P-256');

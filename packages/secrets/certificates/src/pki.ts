@@ -202,11 +202,13 @@ class PkiRun {
     const reused = await this.#keyToSign(issuers);
     const keyName = `${keyPrefix}${this.#now.toISOString().slice(0, 10)}-${crypto.randomUUID().slice(0, 8)}`;
     const name = reused?.name ?? keyName;
+    const before = issuers.find(({ keyId }) => keyId !== undefined && keyId === reused?.keyId);
+    const subject = before === undefined ? undefined : new Map(before.certificate.subject.split('\n').map(partOf));
     const { csrPem } = await this.#client.generatePkiIntermediate({
       mount,
       // The name goes with the key: a certificate by the next root replaces that of the last in every chain.
-      commonName: `${commonName} ${name.slice(keyPrefix.length)}`,
-      organization,
+      commonName: subject?.get('CN') ?? `${commonName} ${name.slice(keyPrefix.length)}`,
+      organization: subject?.get('O') ?? organization,
       ...(reused === undefined ? { keyName, keyType: 'ec', keyBits: 256 } : { keyId: reused.keyId }),
     });
     this.#options.onEvent?.({ type: 'key-made', step: 'intermediate' });
@@ -242,6 +244,11 @@ class PkiRun {
     this.changed.push(step);
     this.#options.onEvent?.({ type: 'step-done', step });
   }
+}
+
+function partOf(line: string): [string, string] {
+  const at = line.indexOf('=');
+  return [line.slice(0, at), line.slice(at + 1)];
 }
 
 function notKept(mount: string): DevstackError {
