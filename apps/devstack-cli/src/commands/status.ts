@@ -13,12 +13,13 @@ export async function run(_args: Arguments, context: Context): Promise<Outcome> 
     service.profiles[0] ?? '',
     `${service.imageSource}${service.engine === '' ? '' : ` (${service.engine})`}`,
     service.authentication,
+    { false: '', true: 'offered', required: 'required' }[service.tls],
   ]);
   const warning = networkWarning(report.networks);
   const networks = warning === undefined ? '' : `WARNING: ${warning.text}\n  next: ${warning.hint}\n`;
   const head = `Project ${report.project}, Vault ${report.vault.state} at ${report.vault.address}\n${networks}\n`;
   return {
     data: { schema: 'devstack/status/1', ...report },
-    text: head + table(['service', 'state', 'health', 'address', 'profile', 'image', 'logs in by'], rows),
+    text: head + table(['service', 'state', 'health', 'address', 'profile', 'image', 'logs in by', 'tls'], rows),
   };
 }

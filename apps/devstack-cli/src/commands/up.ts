@@ -1,5 +1,5 @@
 import { DevstackError } from '@devstack-core/errors';
-import { up, type UpResult } from '@devstack-core/stack-lifecycle';
+import { portsInUse, up, type UpResult } from '@devstack-core/stack-lifecycle';
 import { listArgument, stringArgument, type Arguments, type Outcome } from '../command.ts';
 import type { Context } from '../context.ts';
 import { table } from '../output/table.ts';
@@ -23,7 +23,7 @@ export async function run(args: Arguments, context: Context): Promise<Outcome> {
   const addresses = new Map(
     stack.model.services.map((service) => [
       service.name,
-      service.ports.map((port) => `${port.hostAddress}:${String(port.hostPort)}`),
+      portsInUse(service).map((port) => `${port.hostAddress}:${String(port.hostPort)}`),
     ]),
   );
   return { data: describe(result, addresses), text: render(result, addresses) };

@@ -1,6 +1,6 @@
 import { connectMongo } from '@devstack-core/database-connections';
 import { DevstackError } from '@devstack-core/errors';
-import { hostPort } from '@devstack-core/stack-lifecycle';
+import { requireEndpoint } from '@devstack-core/stack-lifecycle';
 import type { Context } from '../context.ts';
 import { serviceCredentials } from './credentials.ts';
 import { linePrompt } from './line-prompt.ts';
@@ -10,8 +10,7 @@ export async function mongoShell(service: string, context: Context): Promise<num
   const stack = await context.stack();
   const { username, password, database } = await serviceCredentials(stack, service);
   await using connection = await connectMongo({
-    host: '127.0.0.1',
-    port: hostPort(stack.model, service),
+    ...requireEndpoint(stack, service),
     username,
     password,
     ...(database === undefined ? {} : { database }),

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { renderMyCnf } from '@devstack-core/credential-files';
 import { DevstackError } from '@devstack-core/errors';
+import { tlsModeOf } from '@devstack-core/stack-lifecycle';
 import type { Context } from '../context.ts';
 import { serviceCredentials } from './credentials.ts';
 
@@ -21,7 +22,17 @@ export async function mysqlShell(service: string, context: Context): Promise<num
     });
   const { username, password, database } = await serviceCredentials(stack, service);
   const path = `/run/credentials/shell-${randomUUID()}.cnf`;
-  const file = renderMyCnf({ client: { protocol: 'tcp', host: '127.0.0.1', port: 3306, user: username, password } });
+  const isPlain = tlsModeOf(stack.model.service(service)) === 'false';
+  const file = renderMyCnf({
+    client: {
+      protocol: 'tcp',
+      host: isPlain ? '127.0.0.1' : 'localhost',
+      port: 3306,
+      user: username,
+      password,
+      ...(isPlain ? {} : { 'ssl-ca': '/run/approle/ca.pem', 'ssl-verify-server-cert': true }),
+    },
+  });
   const written = await engine.exec(container.id, ['sh', '-c', 'umask 077; cat > "$0"', path], { stdin: file });
   if (written.exitCode !== 0)
     throw new DevstackError({ code: 'COMMAND_REFUSED', message: `${path}: ${written.stderr.trim()}` });

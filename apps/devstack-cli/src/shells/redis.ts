@@ -1,6 +1,6 @@
 import { DevstackError } from '@devstack-core/errors';
 import { connectRedis } from '@devstack-core/database-connections';
-import { hostPort, redisNatMap } from '@devstack-core/stack-lifecycle';
+import { redisNatMap, requireEndpoint } from '@devstack-core/stack-lifecycle';
 import type { Context } from '../context.ts';
 import { serviceCredentials } from './credentials.ts';
 import { linePrompt, splitWords } from './line-prompt.ts';
@@ -9,9 +9,11 @@ import { linePrompt, splitWords } from './line-prompt.ts';
 export async function redisShell(service: string, context: Context): Promise<number> {
   const stack = await context.stack();
   const { username, password } = await serviceCredentials(stack, service);
+  const endpoint = requireEndpoint(stack, service);
   await using connection = await connectRedis({
-    host: '127.0.0.1',
-    port: hostPort(stack.model, service),
+    ...endpoint,
+    // Each node is reached through its published port; that name stands in the certificate of every one of them.
+    tls: endpoint.tls === false ? false : { ...endpoint.tls, servername: 'localhost' },
     username,
     password,
     cluster: true,

@@ -20,7 +20,7 @@ export {
 } from './stop.ts';
 export { status, type ServiceStatus, type StatusReport } from './status.ts';
 export { networkMode, networkWarning, type NetworkMode, type NetworkReport } from './networks.ts';
-export { endpointOf, tlsModeOf, usesTls, type Endpoint, type TlsMode } from './tls.ts';
+export { endpointOf, portsInUse, requireEndpoint, tlsModeOf, usesTls, type Endpoint, type TlsMode } from './tls.ts';
 export { stackRoot } from './certificates.ts';
 export { health, probesFor, redisNatMap, type HealthReport } from './health.ts';
 export { doctor, type DoctorCheck, type DoctorReport } from './doctor.ts';

@@ -4,6 +4,7 @@ import { usesRootToken } from './deliver.ts';
 import { imageStates } from './images.ts';
 import { networkReport, type NetworkReport } from './networks.ts';
 import type { Stack } from './stack.ts';
+import { portsInUse, tlsModeOf, type TlsMode } from './tls.ts';
 
 /** One service, as seen without asking it anything: what Docker knows, and what is declared. */
 export interface ServiceStatus {
@@ -23,6 +24,8 @@ export interface ServiceStatus {
   readonly engine: string;
   /** `AppRole <role>`, `root-token fallback <role>`, or `none`. */
   readonly authentication: string;
+  /** `false`, `true` (beside plain connections) or `required`. */
+  readonly tls: TlsMode;
 }
 
 /** What `devstack status` shows. */
@@ -53,12 +56,13 @@ export async function status(stack: Stack): Promise<StatusReport> {
       state: container?.state.status ?? 'absent',
       health: container?.state.running === true ? (container.state.health?.status ?? 'none') : 'none',
       since: container === undefined ? null : healthSince(container),
-      addresses: service.ports.map((port) => `${port.hostAddress}:${String(port.hostPort)}`),
+      addresses: portsInUse(service).map((port) => `${port.hostAddress}:${String(port.hostPort)}`),
       profiles: service.profiles,
       image: container?.imageName ?? service.image,
       imageSource: image?.present === true ? image.source : 'missing',
       engine: [image?.engine, image?.engineVersion].filter((part) => part !== null && part !== undefined).join(' '),
       authentication: authentication(stack, service),
+      tls: tlsModeOf(service),
     };
   });
   return {
