@@ -1,4 +1,4 @@
-import { createPrivateKey } from 'node:crypto';
+import { createPrivateKey, type X509Certificate } from 'node:crypto';
 import { DevstackError } from '@devstack-core/errors';
 import type { Secret } from '@devstack-core/redaction';
 import { humanDuration } from './duration.ts';
@@ -28,8 +28,7 @@ export function leafOf(parts: {
   readonly privateKey: Secret;
 }): LeafCertificate {
   const certificate = parseCertificate(parts.certificatePem, 'The new certificate');
-  if (!certificate.checkPrivateKey(createPrivateKey(parts.privateKey.reveal())))
-    throw unexpected('it is for another key');
+  if (!isKeyOf(certificate, parts.privateKey)) throw unexpected('its key is another or none');
   const roots = parseCertificates(parts.caBundlePem, 'The bundle of roots');
   const chain = pemBlocks(parts.chainPem).map((pem) => parseCertificate(pem, 'The chain'));
   let last = certificate;
@@ -47,6 +46,14 @@ export function leafOf(parts: {
     notAfter: certificate.validToDate,
     serial: certificate.serialNumber,
   };
+}
+
+function isKeyOf(certificate: X509Certificate, privateKey: Secret): boolean {
+  try {
+    return certificate.checkPrivateKey(createPrivateKey(privateKey.reveal()));
+  } catch {
+    return false;
+  }
 }
 
 /**

@@ -37,12 +37,15 @@ export function pemOf(certificate: X509Certificate): string {
   return `${certificate.toString().trim()}\n`;
 }
 
-/** A bundle without repetitions, in the given order. */
+/** A bundle without repetitions, in one order whatever the order given: equal sets of roots are equal texts. */
 export function bundleOf(texts: readonly string[]): string {
   const seen = new Map<string, string>();
   for (const certificate of texts.flatMap(pemBlocks).map((pem) => new X509Certificate(pem)))
     if (!seen.has(certificate.fingerprint256)) seen.set(certificate.fingerprint256, pemOf(certificate));
-  return [...seen.values()].join('');
+  return [...seen]
+    .toSorted(([a], [b]) => (a < b ? -1 : 1))
+    .map(([, pem]) => pem)
+    .join('');
 }
 
 /** 16 hexadecimal digits that name a certificate in files and in Vault. */

@@ -3,7 +3,7 @@ import { createSecureContext } from 'node:tls';
 import { acquireLease, ensurePrivateDirectory } from '@devstack-core/durable-files';
 import { abortReason, DevstackError, isDevstackError } from '@devstack-core/errors';
 import { CertificatesErrorCode } from './errors.ts';
-import { checkClock, type LeafCertificate } from './leaf-certificate.ts';
+import { checkClock, leafOf, type LeafCertificate } from './leaf-certificate.ts';
 import {
   currentVersion,
   pruneVersions,
@@ -122,7 +122,8 @@ async function obtain(options: RenewOptions, old: InstalledLeaf | undefined): Pr
   try {
     const aborted = abortReason(options.signal, 'The renewal');
     if (aborted !== undefined) throw aborted;
-    const leaf = await options.issue({ signal: options.signal });
+    const issued = await options.issue({ signal: options.signal });
+    const leaf = leafOf({ ...issued, caBundlePem: options.caBundlePem ?? issued.caBundlePem });
     checkClock(leaf, nowOf(options));
     // What no server could load is not even tried.
     createSecureContext({ cert: `${leaf.certificatePem}${leaf.chainPem}`, key: leaf.privateKey.reveal() });

@@ -32,7 +32,7 @@ export interface RootAuthority {
   /** 16 hexadecimal digits of the certificate's fingerprint. */
   readonly id: string;
   readonly certificatePem: string;
-  /** Every root to trust, this one first: more than one while roots are exchanged. */
+  /** Every root to trust: more than one while roots are exchanged. */
   readonly bundlePem: string;
   /** `ca.crt` of the directory, which holds the bundle. */
   readonly bundlePath: string;
