@@ -26,7 +26,8 @@ export async function* readArchive(
       yield {
         path: header.name,
         kind: header.type === 'file' || header.type === 'directory' ? header.type : 'other',
-        mode: header.mode ?? 0,
+        // The engine adds the kind of the file to the permissions.
+        mode: (header.mode ?? 0) & 0o7777,
         uid: header.uid ?? 0,
         gid: header.gid ?? 0,
         sizeBytes: header.size ?? 0,

@@ -4,6 +4,7 @@ import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
 import { Secret } from '@devstack-core/redaction';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { startRegistry, type Fault } from '../test/small-registry.ts';
@@ -553,6 +554,76 @@ describe('images', () => {
     await expect(engine.pullImage(registry.ref, { signal: AbortSignal.timeout(500) })).rejects.toMatchObject({
       code: 'INTERRUPTED',
     });
+  });
+});
+
+describe('what an audit reads', () => {
+  it('the log as bytes, so far and from both streams, the binary ones too', async () => {
+    const script = 'printf "out\\000\\377"; printf err >&2; head -c 300000 /dev/zero';
+    const id = await engine.createContainer({ image, argv: ['sh', '-c', script], labels, network: 'none' });
+    await engine.startContainer(id);
+    await vi.waitFor(async () => expect((await engine.inspectContainer(id)).state.running).toBe(false), 20_000);
+    const parts = await Array.fromAsync(engine.logBytes(id));
+    const of = (stream: string): Buffer =>
+      Buffer.concat(parts.filter((part) => part.stream === stream).map(({ bytes }) => bytes));
+    expect(of('stderr').toString()).toBe('err');
+    expect(of('stdout').subarray(0, 4)).toEqual(Buffer.from('out\0'));
+    expect(of('stdout').length).toBeGreaterThanOrEqual(300_004);
+    expect(await Array.fromAsync(engine.logBytes(id, { signal: AbortSignal.abort() }))).toEqual([]);
+    await expect(Array.fromAsync(engine.logBytes('no-such'))).rejects.toMatchObject({ code: 'CONTAINER_NOT_FOUND' });
+  });
+
+  it('a program that was started, its events up to now, and the files of a container', async () => {
+    await engine.exec(sleeper, ['sh', '-c', 'umask 077; mkdir -p /tmp/a; echo hello > /tmp/a/b; ln -sf b /tmp/a/c']);
+    const { systemTime } = await engine.info();
+    const until = Math.ceil(Date.parse(systemTime) / 1000);
+    const events = await Array.fromAsync(
+      engine.events({ since: new Date(0), until, filters: { container: [sleeper] } }),
+    );
+    const exec = events.findLast(({ action }) => action.startsWith('exec_create'))?.attributes['execID'] ?? '';
+    expect(await engine.inspectExec(exec)).toMatchObject({
+      containerId: sleeper,
+      raw: { ProcessConfig: { entrypoint: 'sh' } },
+    });
+    await expect(engine.inspectExec('0'.repeat(64))).rejects.toMatchObject({ code: 'CONTAINER_NOT_FOUND' });
+    const files: unknown[] = [];
+    for await (const { path, kind, mode, uid, content } of engine.readArchive(sleeper, '/tmp/a'))
+      files.push([path, kind, mode, uid, path === 'a/b' ? await text(content) : '']);
+    expect(files.toSorted()).toEqual([
+      ['a/', 'directory', 0o700, 1000, ''],
+      ['a/b', 'file', 0o600, 1000, 'hello\n'],
+      ['a/c', 'other', 0o777, 1000, ''],
+    ]);
+    await expect(Array.fromAsync(engine.readArchive(sleeper, '/no/such'))).rejects.toThrow();
+  });
+
+  it('the processes, where the machine of the engine has ps', async () => {
+    const listed = await engine.containerProcesses(sleeper).catch((error: unknown) => String(error));
+    if (typeof listed === 'string') expect(listed).toMatch(/ps/);
+    else expect(listed).toMatchObject([{ pid: expect.any(Number) as unknown, command: 'sleep 600' }]);
+  });
+
+  it('a health check of its own, and an image made of a container', async () => {
+    const id = await engine.createContainer({
+      image,
+      argv: ['sleep', '60'],
+      labels,
+      network: 'none',
+      healthcheck: { argv: ['echo', 'well'], intervalMs: 200, timeoutMs: 2000, retries: 2 },
+    });
+    await engine.startContainer(id);
+    await vi.waitFor(async () => {
+      expect((await engine.inspectContainer(id)).state.health?.log[0]?.output).toBe('well\n');
+    }, 20_000);
+    const made = { repository: `${prefix}-made`, tag: 'x', comment: 'by a test', changes: ['ENV MADE=yes'] };
+    const imageId = await engine.commitContainer(id, made);
+    const details = await engine.inspectImage(`${prefix}-made:x`);
+    expect(details).toMatchObject({
+      id: imageId,
+      raw: { Config: { Env: expect.arrayContaining(['MADE=yes']) as unknown } },
+    });
+    await engine.removeImage(`${prefix}-made:x`, { force: true });
+    await engine.removeContainer(id, { force: true });
   });
 });
 

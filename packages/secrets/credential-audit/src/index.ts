@@ -15,4 +15,5 @@ export { defaultPatterns, type PatternRule } from './patterns.ts';
 export type { IgnoreEntry, IgnoredFinding } from './ignore.ts';
 export { surfaceRules, surfaces, type Surface, type SurfaceRule } from './surfaces.ts';
 export { selfTest, type SelfTestOptions, type SelfTestResult, type SelfTestSurface } from './self-test.ts';
+export { watchProcesses, type WatchOptions, type WatchResult } from './watch.ts';
 export { CredentialAuditErrorCode } from './errors.ts';

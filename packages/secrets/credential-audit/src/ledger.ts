@@ -165,7 +165,9 @@ export class Ledger {
     }
   }
 
-  #pattern(place: Place, { rule, offset }: PatternHit): void {
+  #pattern(place: Place, { rule, offset, text }: PatternHit): void {
+    // A value that is known is a finding already.
+    if (this.searcher.search(Buffer.from(text, 'latin1')).length > 0) return;
     const key = JSON.stringify([rule.ruleId, place.surface, place.subject, place.key ?? place.at]);
     const known = this.#patternFindings.get(key);
     if (known === undefined) this.#patternFindings.set(key, { place, rule, offset, count: 1, last: offset });

@@ -63,10 +63,10 @@ export const defaultPatterns: readonly PatternRule[] = [
     title: 'No password in a command line.',
     message: 'What looks like a password as an argument',
     remediation: 'Use an option file, a password file or stdin, and rotate it.',
-    anchors: ['mysql', 'mariadb', 'sshpass', '--password', '--requirepass', 'redis-cli', 'mongosh', 'PGPASSWORD='],
+    anchors: ['mysql', 'mariadb', 'sshpass', '--password', '--requirepass', 'redis-cli', 'mongosh'],
     expression:
-      /\b(?:(?:mysql\w*|mariadb(?:-\w+)?|mongosh?|sshpass)\b[^\r\n|;]{0,120}?[\s\0]-p|(?:redis-cli|mongosh?)\b[^\r\n|;]{0,120}?[\s\0](?:-a|-p)[\s\0]|PGPASSWORD=|(?<=[\s\0"'])--(?:password|requirepass)[=\s\0])["']?([^\s\0"'|;-][^\s\0"'|;]{5,})|(?<=[\s\0"'])--(?:password|requirepass)[=\s\0]["']?([^\s\0"'|;-][^\s\0"'|;]{5,})/g,
-    accepts: (match) => isRandom(match[1] ?? match[2] ?? ''),
+      /(?:\b(?:mysql\w*|mariadb(?:-\w+)?|mongosh?|sshpass)\b[^\r\n|;]{0,120}?[\s\0]-p|\b(?:redis-cli|mongosh?)\b[^\r\n|;]{0,120}?[\s\0](?:-a|-p)[\s\0]|(?<=[\s\0"'])--(?:password|requirepass)[=\s\0])["']?([^\s\0"'|;-][^\s\0"'|;]{5,})/g,
+    accepts: (match) => isRandom(match[1] ?? ''),
   },
   {
     ruleId: 'default-password',

@@ -183,20 +183,16 @@ export class Plants {
   }
 }
 
-/** Removes what a self-test that was killed left behind, where it is older than ten minutes. */
-export async function removeLeftovers(engine: DockerEngine, olderThanMs = 600_000): Promise<void> {
+/** Removes what a self-test that was killed left behind, where it is older than ten minutes; with a name, that run's alone. */
+export async function removeLeftovers(engine: DockerEngine, olderThanMs = 600_000, name?: string): Promise<void> {
   const latest = Date.now() - olderThanMs;
-  const labels = { [selfTestLabel]: true } as const;
-  const names = new Set<string>();
-  for (const { id, createdAt, labels: own } of await engine.listContainers({ all: true, labels })) {
-    if (Date.parse(createdAt) > latest) continue;
-    names.add(own[selfTestLabel] ?? '');
+  const own = { labels: { [selfTestLabel]: name ?? (true as const) } };
+  const isOld = ({ createdAt }: { readonly createdAt?: string }): boolean =>
+    createdAt !== undefined && Date.parse(createdAt) <= latest;
+  for (const { id } of (await engine.listContainers({ all: true, ...own })).filter(isOld))
     await engine.removeContainer(id, { force: true, volumes: true });
-  }
-  for (const name of names) {
-    await removeImage(engine, `${name}:test`);
-    await engine.removeVolume(name);
-  }
+  for (const { id } of (await engine.listImages(own)).filter(isOld)) await removeImage(engine, id);
+  for (const volume of (await engine.listVolumes(own)).filter(isOld)) await engine.removeVolume(volume.name);
 }
 
 async function removeImage(engine: DockerEngine, reference: string): Promise<void> {
