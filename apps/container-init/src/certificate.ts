@@ -1,29 +1,48 @@
-import { mkdir, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { caFile, tlsFolder } from '@devstack-core/service-init';
+import type { RenewOptions, RenewalResult } from '@devstack-core/certificates';
+import { caFile, tlsMode, type ServiceTls } from '@devstack-core/service-init';
 import type { VaultClient } from '@devstack-core/vault-client';
 import type { Settings } from './settings.ts';
 
-/**
- * A certificate for this service, under its own role, into its private folder on tmpfs: the key is made here and leaves neither
- * the container nor its memory. A folder for each, and a link that moves in one step: a server reads both files of one or the other.
- */
-export async function installCertificate(settings: Settings, client: VaultClient): Promise<void> {
-  const { issueLeaf } = await import('@devstack-core/certificates');
-  const leaf = await issueLeaf({
-    client,
-    role: settings.role,
-    commonName: settings.service,
-    dnsNames: ['localhost'],
-    caBundlePem: await readFile(caFile(settings.approleDirectory), 'utf8'),
-    ...(settings.certificateTtlS === undefined ? {} : { ttlS: settings.certificateTtlS }),
+type Environment = Readonly<Record<string, string | undefined>>;
+
+// Most starts are without TLS: its code is loaded only when it is used.
+const library = (): Promise<typeof import('@devstack-core/certificates')> => import('@devstack-core/certificates');
+
+/** The container's own folder for its certificate, on tmpfs: the key is made here and leaves neither it nor its memory. */
+function folder(settings: Settings): string {
+  return join(settings.credentialsDirectory, 'tls');
+}
+
+/** The files that the server reads, or nothing where it is not to speak TLS. */
+export async function tlsOf(settings: Settings, environment: Environment): Promise<ServiceTls | undefined> {
+  const mode = tlsMode(environment, 'DEVSTACK_TLS');
+  if (mode === 'false') return undefined;
+  const { certificate, key, ca } = (await library()).leafPaths(folder(settings));
+  return { mode, certificate, privateKey: key, ca };
+}
+
+/** Has a certificate for this service issued under its own role, when there is none or it is due; `how` says what to do with a running server. */
+export async function ensureCertificate(
+  settings: Settings,
+  client: VaultClient,
+  how: Pick<RenewOptions, 'reload' | 'verify' | 'force'> = {},
+): Promise<RenewalResult> {
+  const { issueLeaf, renew } = await library();
+  const caBundlePem = await readFile(caFile(settings.approleDirectory), 'utf8');
+  return renew({
+    ...how,
+    directory: folder(settings),
+    caBundlePem,
+    issue: () =>
+      issueLeaf({
+        client,
+        role: settings.role,
+        commonName: settings.service,
+        dnsNames: ['localhost'],
+        caBundlePem,
+        ...(settings.certificateTtlS === undefined ? {} : { ttlS: settings.certificateTtlS }),
+      }),
   });
-  const current = join(settings.credentialsDirectory, tlsFolder.current);
-  const folder = join(current, '..', leaf.serial);
-  await mkdir(folder, { recursive: true, mode: 0o700 });
-  await writeFile(join(folder, tlsFolder.privateKey), leaf.privateKey.reveal(), { mode: 0o600 });
-  await writeFile(join(folder, tlsFolder.certificate), `${leaf.certificatePem}${leaf.chainPem}`, { mode: 0o600 });
-  await rm(`${current}.next`, { force: true });
-  await symlink(leaf.serial, `${current}.next`);
-  await rename(`${current}.next`, current);
 }

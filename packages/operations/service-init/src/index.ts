@@ -16,4 +16,5 @@ export {
   type ServiceCredentials,
   type VaultLoginOptions,
 } from './vault-login.ts';
-export { caFile, serviceTls, tlsFolder, tlsMode, type ServiceTls, type TlsMode } from './tls.ts';
+export { tlsServers, type TlsReloadContext, type TlsServer } from './tls-servers.ts';
+export { caFile, tlsMode, type ServiceTls, type TlsMode } from './tls.ts';

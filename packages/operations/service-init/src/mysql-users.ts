@@ -9,6 +9,8 @@ import type { ServiceClient, ServiceInitContext } from './service-init.ts';
 export interface MysqlHealthUser {
   readonly username: string;
   readonly password: Secret;
+  /** May also say FLUSH SSL, which RELOAD covers: a renewed certificate is taken without a restart. */
+  readonly reloadsTls?: boolean;
 }
 
 /** What MySQL and MariaDB store for `mysql_native_password`: `*` and the hex of SHA-1 of SHA-1 of the password's UTF-8 bytes. */
@@ -51,6 +53,7 @@ export function renderMysqlInitFile(
     ...ensureUser(admin, mysqlNativeHash(secretField(context, 'password'))),
     `GRANT ALL PRIVILEGES ON *.* TO ${admin} WITH GRANT OPTION`,
     ...ensureUser(account(health.username, '127.0.0.1'), mysqlNativeHash(health.password)),
+    `${health.reloadsTls === true ? 'GRANT RELOAD ON *.* TO' : 'REVOKE ALL PRIVILEGES, GRANT OPTION FROM'} ${account(health.username, '127.0.0.1')}`,
   ];
   const clients = context.clients.filter((client) => client.username !== username);
   for (const client of clients) {

@@ -27,7 +27,11 @@ export const mysqlInit: ServiceInit = {
     const directory = join(context.dataDirectory, 'data');
     if (!(await exists(join(directory, 'mysql')))) await firstStart(context, directory);
 
-    const health = { username: 'devstack_health', password: secret(randomBytes(24).toString('hex')) };
+    const health = {
+      username: 'devstack_health',
+      password: secret(randomBytes(24).toString('hex')),
+      reloadsTls: context.tls !== undefined,
+    };
     const former = await rememberUsers(context.dataDirectory, [
       nameField(context, 'username'),
       ...context.clients.map((client) => client.username),

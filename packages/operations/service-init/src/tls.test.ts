@@ -10,7 +10,7 @@ import { postgresInit } from './postgres.ts';
 import { rabbitmqInit, renderTls } from './rabbitmq.ts';
 import { redisInit } from './redis.ts';
 import type { PreparedService, ServiceInit } from './service-init.ts';
-import { postgresTrust, serviceTls, tlsMode, trustEnvironment, type ServiceTls } from './tls.ts';
+import { postgresTrust, tlsMode, trustEnvironment, type ServiceTls } from './tls.ts';
 
 const secrets = {
   username: 'devstack',
@@ -20,6 +20,8 @@ const secrets = {
   erlang_cookie: 'COOKIE',
 };
 
+const files = { certificate: '/tls/tls.crt', privateKey: '/tls/tls.key', ca: '/tls/ca.crt' };
+
 async function prepare(
   container: FakeContainer,
   init: ServiceInit,
@@ -27,7 +29,7 @@ async function prepare(
   settings: Record<string, string> = {},
 ): Promise<PreparedService> {
   const context = container.context({ secrets, settings: { ...settings, DEVSTACK_TLS: mode } });
-  return init.prepare({ ...context, tls: serviceTls(context) });
+  return init.prepare({ ...context, ...(mode === 'false' ? {} : { tls: { ...files, mode: mode as 'true' } }) });
 }
 
 describe('the mode', () => {
@@ -44,17 +46,6 @@ describe('the mode', () => {
     expect(() => tlsMode({ DEVSTACK_TLS: value }, 'DEVSTACK_TLS')).toThrow(
       expect.objectContaining({ code: 'SETTING_INVALID' }),
     );
-  });
-
-  test('a server without TLS has no files, one with it keeps the same paths for ever', () => {
-    const directories = { credentialsDirectory: '/run/credentials', approleDirectory: '/run/approle' };
-    expect(serviceTls({ settings: { DEVSTACK_TLS: 'false' }, ...directories })).toBeUndefined();
-    expect(serviceTls({ settings: { DEVSTACK_TLS: 'required' }, ...directories })).toEqual({
-      mode: 'required',
-      certificate: '/run/credentials/tls/current/certificate.pem',
-      privateKey: '/run/credentials/tls/current/private-key.pem',
-      ca: '/run/approle/ca.pem',
-    });
   });
 
   test('clients of PostgreSQL verify it when it speaks TLS', () => {
@@ -112,7 +103,7 @@ describe('pgbouncer', () => {
 });
 
 describe('rabbitmq', () => {
-  const tls: ServiceTls = { mode: 'true', certificate: '/c', privateKey: '/k', ca: '/ca' };
+  const tls: ServiceTls = { mode: 'true', ...files };
 
   test('offers TLS on ports of its own; plain ones stay on loopback where TLS is required', () => {
     expect(renderTls(tls)).toContain('listeners.ssl.default = 5671\n');

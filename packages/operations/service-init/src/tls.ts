@@ -17,13 +17,6 @@ export interface ServiceTls {
   readonly ca: string;
 }
 
-/** Where a container keeps its certificate: a link that a renewal moves to another folder in one step. */
-export const tlsFolder: { readonly current: string; readonly certificate: string; readonly privateKey: string } = {
-  current: 'tls/current',
-  certificate: 'certificate.pem',
-  privateKey: 'private-key.pem',
-};
-
 /** The mode that a setting such as `DEVSTACK_TLS` says; `false` where it is not set. Throws `SETTING_INVALID`. */
 export function tlsMode(settings: ServiceInitContext['settings'], name: string): TlsMode {
   const value = settings[name] ?? '';
@@ -35,23 +28,6 @@ export function tlsMode(settings: ServiceInitContext['settings'], name: string):
     hint: 'Write false, true (beside plain connections) or required.',
     details: { name },
   });
-}
-
-/** The TLS of this container's server as its settings say, or nothing. */
-export function serviceTls(options: {
-  readonly settings: ServiceInitContext['settings'];
-  readonly credentialsDirectory: string;
-  readonly approleDirectory: string;
-}): ServiceTls | undefined {
-  const mode = tlsMode(options.settings, 'DEVSTACK_TLS');
-  if (mode === 'false') return undefined;
-  const current = join(options.credentialsDirectory, tlsFolder.current);
-  return {
-    mode,
-    certificate: join(current, tlsFolder.certificate),
-    privateKey: join(current, tlsFolder.privateKey),
-    ca: caFile(options.approleDirectory),
-  };
 }
 
 /** The roots that every client in a container trusts, delivered beside its login. */

@@ -1,7 +1,8 @@
-import type { X509Certificate } from 'node:crypto';
+import { X509Certificate } from 'node:crypto';
 import { connect as connectTcp, isIP, type Socket } from 'node:net';
-import { connect as connectTls, type SecureVersion, type TLSSocket } from 'node:tls';
+import { connect as connectTls, type DetailedPeerCertificate, type SecureVersion, type TLSSocket } from 'node:tls';
 import { isSecret, type Secret } from '@devstack-core/redaction';
+import { isSelfSigned, pemOf } from './pem.ts';
 import { startTls, type StartTls } from './start-tls.ts';
 import { alternativeNames } from './subject.ts';
 import { failureOf, trustFailureOf, type TlsVerdictKind } from './tls-verdicts.ts';
@@ -36,6 +37,8 @@ export interface PresentedCertificate {
   readonly notBefore: Date;
   readonly notAfter: Date;
   readonly fingerprint256: string;
+  /** It and what the server sent after it, in PEM. */
+  readonly chainPem: string;
 }
 
 export interface TlsVerdict {
@@ -107,7 +110,7 @@ async function handshake(socket: Socket, options: ProbeTlsOptions): Promise<TlsV
   await event(secure, 'secureConnect');
   const certificate = secure.getPeerX509Certificate();
   const found = {
-    certificate: certificate === undefined ? undefined : presented(certificate),
+    certificate: certificate === undefined ? undefined : presented(certificate, chainOf(secure)),
     protocol: secure.getProtocol() ?? undefined,
     cipher: secure.getCipher().name,
   };
@@ -136,7 +139,20 @@ async function refusedAfterwards(secure: TLSSocket, ticket: Promise<void>, settl
   return outcome;
 }
 
-function presented(certificate: X509Certificate): PresentedCertificate {
+/** Without the root, which OpenSSL adds from what is trusted here. */
+function chainOf(secure: TLSSocket): string {
+  const pems: string[] = [];
+  let next: Partial<DetailedPeerCertificate> | undefined = secure.getPeerCertificate(true);
+  while (next?.raw !== undefined) {
+    const certificate = new X509Certificate(next.raw);
+    if (isSelfSigned(certificate) && pems.length > 0) break;
+    pems.push(pemOf(certificate));
+    next = next.issuerCertificate === next ? undefined : next.issuerCertificate;
+  }
+  return pems.join('');
+}
+
+function presented(certificate: X509Certificate, chainPem: string): PresentedCertificate {
   return {
     serial: certificate.serialNumber,
     subject: certificate.subject.replaceAll('\n', ', '),
@@ -145,6 +161,7 @@ function presented(certificate: X509Certificate): PresentedCertificate {
     notBefore: certificate.validFromDate,
     notAfter: certificate.validToDate,
     fingerprint256: certificate.fingerprint256,
+    chainPem,
   };
 }
 
