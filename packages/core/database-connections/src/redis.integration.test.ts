@@ -3,6 +3,7 @@ import { Secret } from '@devstack-core/redaction';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import {
   makeCertificates,
+  makeCertificatesFor,
   startRedis,
   startRedisCluster,
   type Engine,
@@ -153,5 +154,88 @@ describe('Redis cluster', () => {
       nodes: [{ host: '127.0.0.1', port: cluster.nodes[1]?.port(6379) ?? 0 }],
     });
     expect(await connection.command('SET', 'again', 'yes')).toBe('OK');
+  });
+});
+
+describe('Redis cluster with TLS', () => {
+  const names = ['redis-1', 'redis-2', 'redis-3'];
+  let cluster: RedisClusterEngine;
+  let certificates: readonly TestCertificates[];
+
+  beforeAll(async () => {
+    certificates = await makeCertificatesFor(names.map((name) => `DNS:${name}`));
+    cluster = await startRedisCluster(awkwardPassword, { tls: certificates });
+  });
+  afterAll(async () => cluster[Symbol.asyncDispose]());
+
+  const options = (change: Partial<RedisOptions> = {}): RedisOptions => ({
+    host: '127.0.0.1',
+    port: cluster.nodes[0]?.port(6380) ?? 0,
+    password,
+    cluster: true,
+    natMap: cluster.natMapTls,
+    tls: { ca: certificates[0]?.ca ?? '', servername: 'redis-1' },
+    ...change,
+  });
+
+  it('verifies every node by the name that it announces', async () => {
+    await using connection = await connectRedis(options());
+    for (let n = 0; n < 30; n += 1) await connection.command('SET', `key-${String(n)}`, n);
+    const values = await Promise.all(
+      Array.from({ length: 30 }, async (_, n) => connection.command('GET', `key-${String(n)}`)),
+    );
+    expect(values).toEqual(Array.from({ length: 30 }, (_, n) => String(n)));
+    const sizes: number[] = [];
+    for (const [index, node] of cluster.nodes.entries()) {
+      const tls = { ca: certificates[0]?.ca ?? '', servername: names[index] ?? '' };
+      await using single = await connectRedis({ host: '127.0.0.1', port: node.port(6380), password, tls });
+      sizes.push(Number(await single.command('DBSIZE')));
+    }
+    expect(sizes.every((size) => size > 0)).toBe(true);
+  });
+
+  it('verifies the first node by the name that it is expected to have', async () => {
+    const tls = { ca: certificates[0]?.ca ?? '', servername: 'redis-2' };
+    await expect(connectRedis(options({ tls }))).rejects.toMatchObject({ code: 'TLS_FAILED' });
+  });
+
+  it('refuses an unknown authority', async () => {
+    await expect(connectRedis(options({ tls: { servername: 'redis-1' } }))).rejects.toMatchObject({
+      code: 'TLS_FAILED',
+    });
+  });
+
+  it('asks another node by its own name when the first is down', async () => {
+    // By address, which no certificate holds: refused. Nothing is taken on trust for being in the list.
+    const node = { host: '127.0.0.1', port: cluster.nodes[1]?.port(6380) ?? 0 };
+    await expect(connectRedis(options({ port: 1, nodes: [node] }))).rejects.toMatchObject({
+      code: 'CONNECTION_REFUSED',
+    });
+  });
+
+  it('refuses a node whose certificate is not for the name that it announces', async () => {
+    const impostor = cluster.nodes[2];
+    await impostor?.exec(
+      'export REDISCLI_AUTH="$PASSWORD"; redis-cli --no-auth-warning config set cluster-announce-hostname redis-2',
+      { env: { PASSWORD: awkwardPassword } },
+    );
+    try {
+      const reached = async (): Promise<unknown[]> => {
+        await using connection = await connectRedis(options());
+        const results = await Promise.allSettled(
+          Array.from({ length: 30 }, async (_, n) => connection.command('GET', `key-${String(n)}`)),
+        );
+        return [...new Set(results.map(({ status }) => status))];
+      };
+      // Gossip takes a moment to tell the first node.
+      await expect
+        .poll(() => reached().catch((error: unknown) => [error]), { timeout: 15_000 })
+        .not.toEqual(['fulfilled']);
+    } finally {
+      await impostor?.exec(
+        'export REDISCLI_AUTH="$PASSWORD"; redis-cli --no-auth-warning config set cluster-announce-hostname redis-3',
+        { env: { PASSWORD: awkwardPassword } },
+      );
+    }
   });
 });

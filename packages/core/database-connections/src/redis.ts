@@ -3,18 +3,18 @@ import type { Cluster, Redis, RedisOptions as DriverOptions } from 'ioredis';
 import type { Classify } from './failure.ts';
 import { Lifetime, type LifetimeOptions } from './lifetime.ts';
 import { passwordOf, tlsOptions, type Connection, type ConnectionOptions } from './options.ts';
+import { announcedNames, nodeTarget, startNode, type Address, type NodeTarget } from './redis-node-names.ts';
 
-/** Where a node is. */
-export interface Address {
-  readonly host: string;
-  readonly port: number;
-}
+export type { Address } from './redis-node-names.ts';
 
 /** Options of `connectRedis`. */
 export interface RedisOptions extends Omit<ConnectionOptions, 'username' | 'database'> {
   /** `default` by default. */
   readonly username?: string;
-  /** Follows the cluster's redirections; `host` and `port` are the first node that is asked. */
+  /**
+   * Follows the cluster's redirections; `host` and `port` are the first node that is asked. With TLS every node is verified by the name
+   * that it announces (`cluster-announce-hostname`), or by its address where it announces none; `tls.servername` is the first node's.
+   */
   readonly cluster?: boolean;
   /** More nodes to ask first, in case one is down. */
   readonly nodes?: readonly Address[];
@@ -49,6 +49,10 @@ export async function connectRedis(options: RedisOptions): Promise<RedisConnecti
   const { default: driver } = await import('ioredis');
   const { Redis: Client } = driver;
   const tls = tlsOptions(options);
+  const roots = cluster && options.tls !== undefined ? options.tls : false;
+  const starts = [{ host, port, tls }, ...nodes.map((node) => startNode(node, roots))];
+  // Filled before the cluster is connected to. A node that joins later has to prove its address, or the connection ends and is made anew.
+  let names: ReadonlyMap<string, string> = new Map();
   const shared = {
     username,
     password: password.reveal(),
@@ -63,8 +67,8 @@ export async function connectRedis(options: RedisOptions): Promise<RedisConnecti
     connectTimeout: connectTimeoutMs + 1000,
     ...(tls === undefined ? {} : { tls: { ...tls } }),
   } as const satisfies DriverOptions;
-  // A second connection, to one node alone, that tells why a cluster cannot be used.
-  let diagnosis: Redis | undefined;
+  // A second connection, to one node alone, that tells the nodes' names, or why a cluster cannot be used.
+  let single: Redis | undefined;
   let isOpen = false;
   let isDestroyed = false;
   const lifetimeOptions: LifetimeOptions<Redis | Cluster> = {
@@ -75,15 +79,17 @@ export async function connectRedis(options: RedisOptions): Promise<RedisConnecti
     signal,
     create: (report) => {
       const client = cluster
-        ? new Client.Cluster([{ host, port }, ...nodes.map((node) => ({ ...node }))], {
+        ? new Client.Cluster(starts, {
             redisOptions: shared,
             lazyConnect: true,
             enableReadyCheck: false,
             clusterRetryStrategy: () => null,
             slotsRefreshTimeout: connectTimeoutMs + 1000,
-            ...(natMap === undefined
-              ? {}
-              : { natMap: Object.fromEntries(Object.entries(natMap).map(([from, to]) => [from, { ...to }])) }),
+            natMap: (address) => {
+              if (roots !== false) return nodeTarget(address, { names, tls: roots, natMap });
+              const to = natMap?.[address];
+              return to === undefined ? null : { ...to };
+            },
           })
         : new Client({ ...shared, host, port, retryStrategy: () => null });
       client.on('error', (error: unknown) => {
@@ -93,19 +99,29 @@ export async function connectRedis(options: RedisOptions): Promise<RedisConnecti
       return client;
     },
     login: async (client) => {
+      const ask = async ({ host: to, port: at, tls: proof }: NodeTarget): Promise<NodeAnswer> => {
+        const proofs = proof === undefined ? {} : { tls: { ...proof } };
+        single = new Client({ ...shared, host: to, port: at, ...proofs, retryStrategy: () => null });
+        return askNode(single);
+      };
+      if (roots !== false) {
+        const answer = await firstAnswer(starts, ask, () => isDestroyed);
+        if ('failure' in answer) throw answer.failure;
+        names = announcedNames(answer.slots);
+      }
       try {
         await client.connect();
         await client.ping();
       } catch (error) {
         if (!cluster || isDestroyed) throw error;
-        diagnosis = new Client({ ...shared, host, port, retryStrategy: () => null });
-        throw (await failureOfNode(diagnosis)) ?? error;
+        const answer = await ask({ host, port, tls });
+        throw 'failure' in answer ? answer.failure : error;
       }
     },
     leave: async (client) => client.quit(),
     destroy: (client) => {
       isDestroyed = true;
-      diagnosis?.disconnect();
+      single?.disconnect();
       client.disconnect();
     },
   };
@@ -135,20 +151,36 @@ const classify: Classify = ({ name, message, code }) => {
   return undefined;
 };
 
-// Why one node cannot be used, told by a connection to it alone.
-async function failureOfNode(node: Redis): Promise<unknown> {
+type NodeAnswer = { readonly slots: unknown } | { readonly failure: unknown };
+
+// What one node says, told by a connection to it alone: which nodes there are, or why it cannot be used.
+async function askNode(node: Redis): Promise<NodeAnswer> {
   const failures: unknown[] = [];
   node.on('error', (error: unknown) => failures.push(error));
   try {
     await node.connect();
     await node.ping();
-    await node.call('CLUSTER', 'SLOTS');
+    return { slots: await node.call('CLUSTER', 'SLOTS') };
   } catch (error) {
-    failures.push(error);
+    return { failure: failures[0] ?? error };
   } finally {
     node.disconnect();
   }
-  return failures[0];
+}
+
+// The next node is asked where one cannot be; the first one's failure says the most.
+async function firstAnswer(
+  starts: readonly NodeTarget[],
+  ask: (node: NodeTarget) => Promise<NodeAnswer>,
+  isOver: () => boolean,
+): Promise<NodeAnswer> {
+  let first: NodeAnswer | undefined;
+  for (const start of starts) {
+    const answer = await ask(start);
+    if ('slots' in answer || isOver()) return answer;
+    first ??= answer;
+  }
+  return first ?? { failure: new Error('there is no node to ask') };
 }
 
 function revealed(parameter: RedisArgument): string | number | Buffer {

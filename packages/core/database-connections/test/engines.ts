@@ -158,7 +158,7 @@ export async function startPostgres(
   const tls =
     options.tls === undefined
       ? ''
-      : 'printf "%s" "$TLS_CERT" > /data/server.crt; (umask 077; printf "%s" "$TLS_KEY" > /data/server.key); set -- -c ssl=on -c ssl_cert_file=/data/server.crt -c ssl_key_file=/data/server.key;';
+      : `${tlsFiles(options.tls)}set -- -c ssl=on -c ssl_cert_file=/data/server.crt -c ssl_key_file=/data/server.key;`;
   return startEngine({
     user: 'postgres',
     ports: [5432],
@@ -169,14 +169,18 @@ export async function startPostgres(
   });
 }
 
-/** MariaDB with the user `devstack`, who may do everything. */
-export async function startMariadb(password: string): Promise<Engine> {
+/** MariaDB with the user `devstack`, who may do everything; with TLS on the same port where certificates are given. */
+export async function startMariadb(
+  password: string,
+  options: { readonly tls?: TestCertificates } = {},
+): Promise<Engine> {
   // The hexadecimal form needs no escaping: a password is not put together into SQL anywhere.
   const hex = Buffer.from(password).toString('hex');
   return startEngine({
     user: 'mysql',
     ports: [3306],
-    script: `mariadb-install-db --datadir=/data/my --auth-root-authentication-method=normal --skip-test-db >/dev/null 2>&1; printf "FLUSH PRIVILEGES;\\nSET @p = CONVERT(X'${hex}' USING utf8mb4);\\nEXECUTE IMMEDIATE CONCAT('CREATE USER devstack IDENTIFIED BY ', QUOTE(@p));\\nGRANT ALL ON *.* TO devstack;\\nCREATE DATABASE devstack CHARACTER SET utf8mb4;\\n" > /data/init.sql; exec mariadbd --no-defaults --datadir=/data/my --socket=/data/my.sock --pid-file=/data/my.pid --bind-address=0.0.0.0 --port=3306 --skip-name-resolve --character-set-server=utf8mb4 --init-file=/data/init.sql --innodb-flush-log-at-trx-commit=0 --innodb-log-file-size=8M`,
+    env: tlsEnvironment(options.tls),
+    script: `${tlsFiles(options.tls)}mariadb-install-db --datadir=/data/my --auth-root-authentication-method=normal --skip-test-db >/dev/null 2>&1; printf "FLUSH PRIVILEGES;\\nSET @p = CONVERT(X'${hex}' USING utf8mb4);\\nEXECUTE IMMEDIATE CONCAT('CREATE USER devstack IDENTIFIED BY ', QUOTE(@p));\\nGRANT ALL ON *.* TO devstack;\\nCREATE DATABASE devstack CHARACTER SET utf8mb4;\\n" > /data/init.sql; exec mariadbd --no-defaults --datadir=/data/my --socket=/data/my.sock --pid-file=/data/my.pid --bind-address=0.0.0.0 --port=3306 --skip-name-resolve --character-set-server=utf8mb4 --init-file=/data/init.sql --innodb-flush-log-at-trx-commit=0 --innodb-log-file-size=8M${options.tls === undefined ? '' : ' --ssl-cert=/data/server.crt --ssl-key=/data/server.key'}`,
     ready: /ready for connections/,
   });
 }
@@ -189,17 +193,15 @@ export async function startRedis(
     readonly cluster?: boolean;
     readonly network?: string;
     readonly acl?: string;
+    /** What a cluster node announces beside its address. */
+    readonly hostname?: string;
   } = {},
 ): Promise<Engine> {
   return startEngine({
     ports: [6379, ...(options.tls === undefined ? [] : [6380])],
     ...(options.network === undefined ? {} : { network: options.network }),
     env: { ACL: options.acl ?? `user default on #${sha256(password)} ~* &* +@all\n`, ...tlsEnvironment(options.tls) },
-    script: `printf '%s' "$ACL" > /data/users.acl; ${
-      options.tls === undefined
-        ? ''
-        : 'printf "%s" "$TLS_CERT" > /data/server.crt; printf "%s" "$TLS_KEY" > /data/server.key; '
-    }exec redis-server --dir /data --save '' --protected-mode no --aclfile /data/users.acl ${options.cluster === true ? '--cluster-enabled yes' : ''} ${
+    script: `printf '%s' "$ACL" > /data/users.acl; ${tlsFiles(options.tls)}exec redis-server --dir /data --save '' --protected-mode no --aclfile /data/users.acl ${options.cluster === true ? '--cluster-enabled yes' : ''} ${options.hostname === undefined ? '' : `--cluster-announce-hostname ${options.hostname}`} ${
       options.tls === undefined
         ? ''
         : '--tls-port 6380 --tls-cert-file /data/server.crt --tls-key-file /data/server.key --tls-ca-cert-file /data/server.crt --tls-auth-clients no'
@@ -208,11 +210,21 @@ export async function startRedis(
   });
 }
 
-/** Three Redis nodes that share the 16384 slots; `natMap` leads from their announced addresses to the published ports. */
-export async function startRedisCluster(password: string): Promise<RedisClusterEngine> {
+/**
+ * Three Redis nodes that share the 16384 slots; `natMap` leads from their announced addresses to the published ports. With a certificate
+ * for each they speak TLS on 6380 as well and announce the names redis-1 to redis-3; their bus stays plain.
+ */
+export async function startRedisCluster(
+  password: string,
+  options: { readonly tls?: readonly TestCertificates[] } = {},
+): Promise<RedisClusterEngine> {
   const network = await createNetwork();
   const nodes = await Promise.all(
-    [0, 1, 2].map(async () => startRedis(password, { cluster: true, network: network.name })),
+    [0, 1, 2].map(async (index) => {
+      const tls = options.tls?.[index];
+      const secure = tls === undefined ? {} : { tls, hostname: `redis-${String(index + 1)}` };
+      return startRedis(password, { cluster: true, network: network.name, ...secure });
+    }),
   );
   const dispose = async (): Promise<void> => {
     await Promise.all(nodes.map(async (node) => node[Symbol.asyncDispose]()));
@@ -231,35 +243,51 @@ export async function startRedisCluster(password: string): Promise<RedisClusterE
       },
     );
   }
-  const natMap = Object.fromEntries(
-    addresses.map((address, index) => [`${address}:6379`, { host: '127.0.0.1', port: nodes[index]?.port(6379) ?? 0 }]),
-  );
-  return { nodes, natMap, [Symbol.asyncDispose]: dispose };
+  const mapOf = (port: number): RedisClusterEngine['natMap'] =>
+    Object.fromEntries(
+      addresses.map((address, index) => [
+        `${address}:${String(port)}`,
+        { host: '127.0.0.1', port: nodes[index]?.port(port) ?? 0 },
+      ]),
+    );
+  return { nodes, natMap: mapOf(6379), natMapTls: mapOf(6380), [Symbol.asyncDispose]: dispose };
 }
 
 /** A running cluster. */
 export interface RedisClusterEngine extends AsyncDisposable {
   readonly nodes: readonly Engine[];
   readonly natMap: Readonly<Record<string, { host: string; port: number }>>;
+  /** The same for the ports that speak TLS. */
+  readonly natMapTls: Readonly<Record<string, { host: string; port: number }>>;
 }
 
-/** RabbitMQ with these definitions (JSON) and, where given, more lines of rabbitmq.conf. */
-export async function startRabbitmq(definitions: string, conf = ''): Promise<Engine> {
+/** RabbitMQ with these definitions (JSON) and, where given, more lines of rabbitmq.conf; with TLS on 5671 where certificates are given. */
+export async function startRabbitmq(
+  definitions: string,
+  conf = '',
+  options: { readonly tls?: TestCertificates } = {},
+): Promise<Engine> {
+  const secure =
+    options.tls === undefined
+      ? ''
+      : 'listeners.ssl.default = 5671\nssl_options.certfile = /data/server.crt\nssl_options.keyfile = /data/server.key\n';
   return startEngine({
-    ports: [5672],
+    ports: options.tls === undefined ? [5672] : [5672, 5671],
     user: 'rabbitmq',
     env: {
+      ...tlsEnvironment(options.tls),
       DEFINITIONS: definitions,
-      CONF: `${conf}\nlisteners.tcp.default = 5672\nload_definitions = /data/definitions.json\nlog.console = true\nlog.file = false\n`,
+      CONF: `${secure}${conf}\nlisteners.tcp.default = 5672\nload_definitions = /data/definitions.json\nlog.console = true\nlog.file = false\n`,
       HOME: '/data',
     },
-    script: `export RABBITMQ_MNESIA_BASE=/data/mnesia RABBITMQ_LOG_BASE=/data/log RABBITMQ_CONFIG_FILE=/data/rabbitmq.conf RABBITMQ_ENABLED_PLUGINS_FILE=/data/plugins RABBITMQ_NODENAME=rabbit@localhost RABBITMQ_PID_FILE=/data/rabbit.pid ERL_EPMD_ADDRESS=127.0.0.1 RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS='+S 1:1 +A 2 +sbwt none'; printf '[].' > /data/plugins; printf '%s' "$DEFINITIONS" > /data/definitions.json; printf '%s' "$CONF" > /data/rabbitmq.conf; exec $(ls -d /usr/lib/rabbitmq/lib/rabbitmq_server-*)/sbin/rabbitmq-server`,
+    script: `${tlsFiles(options.tls)}export RABBITMQ_MNESIA_BASE=/data/mnesia RABBITMQ_LOG_BASE=/data/log RABBITMQ_CONFIG_FILE=/data/rabbitmq.conf RABBITMQ_ENABLED_PLUGINS_FILE=/data/plugins RABBITMQ_NODENAME=rabbit@localhost RABBITMQ_PID_FILE=/data/rabbit.pid ERL_EPMD_ADDRESS=127.0.0.1 RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS='+S 1:1 +A 2 +sbwt none'; printf '[].' > /data/plugins; printf '%s' "$DEFINITIONS" > /data/definitions.json; printf '%s' "$CONF" > /data/rabbitmq.conf; exec $(ls -d /usr/lib/rabbitmq/lib/rabbitmq_server-*)/sbin/rabbitmq-server`,
     ready: /Server startup complete|startup complete/,
   });
 }
 
-/** PgBouncer in front of a PostgreSQL in the same network. */
+/** PgBouncer in front of a PostgreSQL in the same network; the certificate, where given, is /data/server.crt and /data/server.key. */
 export async function startPgbouncer(options: {
+  readonly tls?: TestCertificates;
   readonly userlist: string;
   readonly ini: string;
   readonly network: string;
@@ -268,14 +296,17 @@ export async function startPgbouncer(options: {
     user: 'postgres',
     network: options.network,
     ports: [6432],
-    env: { USERLIST: options.userlist, INI: options.ini },
-    script: `printf '%s' "$USERLIST" > /data/userlist.txt; printf '%s' "$INI" > /data/pgbouncer.ini; exec pgbouncer /data/pgbouncer.ini`,
+    env: { USERLIST: options.userlist, INI: options.ini, ...tlsEnvironment(options.tls) },
+    script: `${tlsFiles(options.tls)}printf '%s' "$USERLIST" > /data/userlist.txt; printf '%s' "$INI" > /data/pgbouncer.ini; exec pgbouncer /data/pgbouncer.ini`,
     ready: /process up/,
   });
 }
 
-/** FerretDB on a PostgreSQL of its own, in one network, with the user `devstack` (made by FerretDB's own set-up). */
-export async function startFerretdb(password: string): Promise<Engine> {
+/** FerretDB on a PostgreSQL of its own, in one network, with the user `devstack` (made by FerretDB's own set-up); TLS on 27018. */
+export async function startFerretdb(
+  password: string,
+  options: { readonly tls?: TestCertificates } = {},
+): Promise<Engine> {
   const network = await createNetwork();
   const postgres = await startPostgres('ferretdb-postgres', { network: network.name });
   const address = await addressOf(postgres.name, network.name);
@@ -290,9 +321,9 @@ export async function startFerretdb(password: string): Promise<Engine> {
     const ferretdb = await startEngine({
       image: 'devstack/mongodb:local',
       network: network.name,
-      ports: [27017],
-      env: { FERRETDB_SETUP_PASSWORD: password },
-      script: `exec ferretdb --listen-addr=:27017 --handler=postgresql --postgresql-url='postgres://devstack:ferretdb-postgres@${address}:5432/ferretdb' --test-enable-new-auth --setup-username=devstack --setup-database=admin --telemetry=disable --state-dir=/data --debug-addr=-`,
+      ports: options.tls === undefined ? [27017] : [27017, 27018],
+      env: { FERRETDB_SETUP_PASSWORD: password, ...tlsEnvironment(options.tls) },
+      script: `${tlsFiles(options.tls)}exec ferretdb --listen-addr=:27017 ${options.tls === undefined ? '' : '--listen-tls=:27018 --listen-tls-cert-file=/data/server.crt --listen-tls-key-file=/data/server.key'} --handler=postgresql --postgresql-url='postgres://devstack:ferretdb-postgres@${address}:5432/ferretdb' --test-enable-new-auth --setup-username=devstack --setup-database=admin --telemetry=disable --state-dir=/data --debug-addr=-`,
       ready: /Listening on TCP/,
     });
     return {
@@ -317,12 +348,27 @@ export interface TestCertificates {
 
 /** Makes an authority and a server certificate with the openssl of the image. */
 export async function makeCertificates(): Promise<TestCertificates> {
+  const [certificates] = await makeCertificatesFor(['DNS:localhost,IP:127.0.0.1']);
+  return certificates ?? { ca: '', cert: '', key: '' };
+}
+
+/** Makes one authority, and a server certificate for each of these lists of alternative names (`DNS:redis-1,DNS:localhost`). */
+export async function makeCertificatesFor(names: readonly string[]): Promise<readonly TestCertificates[]> {
   await ensureEnginesImage();
-  const script = `cd /tmp; exec 2>/dev/null; openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout ca.key -out ca.crt -days 2 -subj /CN=devstack-test-authority; openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout s.key -out s.csr -subj /CN=localhost; printf 'subjectAltName=DNS:localhost,IP:127.0.0.1' > ext; openssl x509 -req -in s.csr -CA ca.crt -CAkey ca.key -CAcreateserial -days 2 -extfile ext -out s.crt; cat ca.crt; echo ====; cat s.crt; echo ====; cat s.key`;
-  const [ca = '', cert = '', key = ''] = (
-    await docker(['run', '--rm', '--entrypoint', 'sh', enginesImage, '-c', script])
-  ).split('====\n');
-  return { ca, cert, key };
+  const key = '-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes';
+  const authority = `openssl req -x509 ${key} -keyout ca.key -out ca.crt -days 2 -subj /CN=devstack-test-authority; cat ca.crt`;
+  const each = names.map(
+    (list) =>
+      `openssl req ${key} -keyout s.key -out s.csr -subj /CN=localhost; printf 'subjectAltName=${list}' > ext; openssl x509 -req -in s.csr -CA ca.crt -CAkey ca.key -CAcreateserial -days 2 -extfile ext -out s.crt; echo ====; cat s.crt; echo ----; cat s.key`,
+  );
+  const script = `cd /tmp; exec 2>/dev/null; ${[authority, ...each].join('; ')}`;
+  const [ca = '', ...pairs] = (await docker(['run', '--rm', '--entrypoint', 'sh', enginesImage, '-c', script])).split(
+    '====\n',
+  );
+  return pairs.map((pair) => {
+    const [cert = '', privateKey = ''] = pair.split('----\n-----BEGIN PR');
+    return { ca, cert, key: `-----BEGIN PR${privateKey}` };
+  });
 }
 
 /** Runs `docker`; rejects with its messages when it fails, and with what to do when there is none. */
@@ -379,6 +425,13 @@ async function waitForLog(name: string, ready: RegExp): Promise<void> {
 
 function tlsEnvironment(tls: TestCertificates | undefined): Record<string, string> {
   return tls === undefined ? {} : { TLS_CERT: tls.cert, TLS_KEY: tls.key };
+}
+
+/** Writes /data/server.crt and /data/server.key from the environment. */
+function tlsFiles(tls: TestCertificates | undefined): string {
+  return tls === undefined
+    ? ''
+    : 'printf "%s" "$TLS_CERT" > /data/server.crt; (umask 077; printf "%s" "$TLS_KEY" > /data/server.key); ';
 }
 
 function sha256(text: string): string {

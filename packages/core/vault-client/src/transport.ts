@@ -39,7 +39,7 @@ export class WireFailure extends Error {
 
 export interface TransportOptions {
   readonly origin: string;
-  readonly ca?: string | undefined;
+  readonly ca?: string | (() => string) | undefined;
   readonly namespace?: string | undefined;
   readonly userAgent: string;
 }
@@ -58,9 +58,10 @@ const unsentCodes = new Set(['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNR
  */
 export function createTransport(options: TransportOptions): Transport {
   const secure = options.origin.startsWith('https:');
-  const agent = secure
-    ? new HttpsAgent({ keepAlive: true, maxSockets: 32, ca: options.ca })
-    : new HttpAgent({ keepAlive: true, maxSockets: 32 });
+  const { ca } = options;
+  // The agent keeps connections apart by what they trust, so none that was made under another root is used again.
+  const trust = typeof ca === 'function' ? ca : () => ca;
+  const agent = new (secure ? HttpsAgent : HttpAgent)({ keepAlive: true, maxSockets: 32 });
   // node-vault takes 70 ms to load: only a process that talks to Vault pays for it.
   let loading: Promise<typeof nodeVault> | undefined;
 
@@ -78,7 +79,8 @@ export function createTransport(options: TransportOptions): Transport {
         debug: () => undefined,
         'request-promise': {
           defaults: () => async (wire: HttpOptions) => {
-            answer = await exchange(wire, secure, agent, options.userAgent);
+            const ca = secure ? trust() : undefined;
+            answer = await exchange(wire, { secure, agent, ca, userAgent: options.userAgent });
             return { statusCode: answer.status, body: answer.body, request: { path: wire.path } };
           },
         },
@@ -104,12 +106,14 @@ interface HttpOptions extends WireRequest {
   readonly headers: Record<string, string>;
 }
 
-function exchange(
-  wire: HttpOptions,
-  secure: boolean,
-  agent: HttpAgent | HttpsAgent,
-  userAgent: string,
-): Promise<WireAnswer> {
+interface ExchangeOptions {
+  readonly secure: boolean;
+  readonly agent: HttpAgent | HttpsAgent;
+  readonly ca: string | undefined;
+  readonly userAgent: string;
+}
+
+function exchange(wire: HttpOptions, { secure, agent, ca, userAgent }: ExchangeOptions): Promise<WireAnswer> {
   return new Promise((resolve, reject) => {
     const payload = wire.body ?? (wire.json === undefined ? undefined : Buffer.from(JSON.stringify(wire.json)));
     let connected = false;
@@ -126,7 +130,8 @@ function exchange(
       fail('ABORTED');
     };
     // Headers are not among the options: Node prints those when NODE_DEBUG asks for `net`.
-    const outgoing = (secure ? httpsRequest : httpRequest)(wire.uri, { method: wire.method, agent });
+    const options = { method: wire.method, agent, ...(ca === undefined ? {} : { ca }) };
+    const outgoing = (secure ? httpsRequest : httpRequest)(wire.uri, options);
     for (const [name, value] of Object.entries(wire.headers)) outgoing.setHeader(name, value);
     outgoing.setHeader('user-agent', userAgent);
     outgoing.setHeader('x-vault-request', 'true');

@@ -375,5 +375,16 @@ describe('TLS', () => {
     ).rejects.toMatchObject({
       details: { status: 400 },
     });
+    // Roots that are exchanged under a running process: none of its connections outlives them.
+    let trusted = 'not a root';
+    using lasting = createVaultClient({ ...vault.clientOptions, ca: () => trusted, retry: { deadlineMs: 0 } });
+    for (const roots of ['not a root', vault.ca ?? '', 'not a root']) {
+      trusted = roots;
+      const answer = lasting.lookupSelf().then(
+        () => 'answered',
+        () => 'refused',
+      );
+      expect(await answer).toBe(roots === vault.ca ? 'answered' : 'refused');
+    }
   });
 });

@@ -16,8 +16,11 @@ export interface VaultClientOptions {
   readonly address: string;
   readonly token?: Secret;
   readonly namespace?: string;
-  /** PEM of the authority that signed the server's certificate; without it Node's own are trusted. */
-  readonly ca?: string;
+  /**
+   * PEM of the authority that signed the server's certificate; without it Node's own are trusted. A function is asked at each request, for
+   * a process that outlives an exchange of roots.
+   */
+  readonly ca?: string | (() => string);
   /** How long one attempt may take. Default 10 000. */
   readonly timeoutMs?: number;
   /** How long to go on while Vault is sealed, standby, restarting or not there. Default 30 000; 0 asks once. */
