@@ -1,13 +1,13 @@
 import { findingId, type Finding, type FindingLocation, type Severity } from '@devstack-core/audit-report';
 
-interface Rule {
+/** A rule of the audit. */
+export interface NetworkRuleText {
   readonly severity: Severity;
   readonly title: string;
   readonly remediation: string;
 }
 
-/** What the audit can find, by the rule's id. */
-export const networkRules = {
+const rules = {
   'network-path-undeclared': {
     severity: 'high',
     title: 'What is not declared is unreachable.',
@@ -55,10 +55,13 @@ export const networkRules = {
     title: 'Every declared path is needed.',
     remediation: 'Remove the entry: it would hide what uses it next.',
   },
-} as const satisfies Readonly<Record<string, Rule>>;
+} as const satisfies Readonly<Record<string, NetworkRuleText>>;
 
 /** The id of a rule. */
-export type NetworkRuleId = keyof typeof networkRules;
+export type NetworkRuleId = keyof typeof rules;
+
+/** What the audit can find, by the rule's id. */
+export const networkRules: Readonly<Record<NetworkRuleId, NetworkRuleText>> = rules;
 
 /** One finding by its rule; `key` tells findings of one subject apart. */
 export function finding(
@@ -67,7 +70,7 @@ export function finding(
   message: string,
   more: { readonly key?: string; readonly location?: FindingLocation | undefined; readonly severity?: Severity } = {},
 ): Finding {
-  const rule: Rule = networkRules[ruleId];
+  const rule = networkRules[ruleId];
   return {
     id: findingId(ruleId, subject, more.key ?? ''),
     ruleId,

@@ -8,7 +8,7 @@ export {
 } from './paths.ts';
 export { membersOf, type DeclaredNetworks, type Member } from './members.ts';
 export { renderMatrix, type MatrixCell, type RenderedMatrix } from './matrix.ts';
-export { networkRules, type NetworkRuleId } from './findings.ts';
+export { networkRules, type NetworkRuleId, type NetworkRuleText } from './findings.ts';
 export type { EgressTarget } from './outside.ts';
 export type { ProbeMethod } from './probe.ts';
 export { NetworkAuditErrorCode } from './errors.ts';
