@@ -18,6 +18,11 @@ const profile = {
   describe: 'Which services: minimal, standard or reference',
   alias: 'p',
 } as const;
+const metrics = {
+  type: 'string',
+  value: 'file',
+  describe: 'Also write expiry times for a textfile collector of Prometheus',
+} as const;
 const yes = { type: 'boolean', describe: 'Do not ask', alias: 'y' } as const;
 
 /** Every command. Each loads its own code when it runs, so that the others cost nothing. */
@@ -251,6 +256,61 @@ export const commands: readonly CommandSpec[] = [
     examples: [['devstack vault rotate-password redis --yes', 'without a question']],
     json: true,
     run: async (args, context) => (await import('./commands/vault/rotate-password.ts')).run(args, context),
+  },
+  {
+    name: 'certs status',
+    group: 'Security',
+    describe: 'What each service presents to a client that verifies chain and name, and how long it lasts',
+    flags: { metrics },
+    exits: [[3, 'a certificate is due, over, or refused']],
+    examples: [
+      ['devstack certs status', 'the table'],
+      ['devstack certs status --metrics /var/lib/node_exporter/devstack.prom', 'and expiry for Prometheus'],
+    ],
+    json: true,
+    run: async (args, context) => (await import('./commands/certs/status.ts')).run(args, context),
+  },
+  {
+    name: 'certs renew',
+    group: 'Security',
+    describe: 'Renew the certificates that are due, without dropping a connection where the server can',
+    positionals: [services],
+    flags: { force: { type: 'boolean', describe: 'Also those that are not due' } },
+    examples: [
+      ['devstack certs renew', 'for a daily timer'],
+      ['devstack certs renew postgres --force', 'one service, now'],
+    ],
+    json: true,
+    run: async (args, context) => (await import('./commands/certs/renew.ts')).run(args, context),
+  },
+  {
+    name: 'certs rotate-ca',
+    group: 'Security',
+    describe: 'Go over to a new root, with both trusted until --retire',
+    flags: { yes, retire: { type: 'boolean', describe: 'End the overlap: trust the old root no longer' } },
+    examples: [
+      ['devstack certs rotate-ca --yes', 'a new root signs from now on'],
+      ['devstack certs rotate-ca --retire --yes', 'once everybody trusts the new one'],
+    ],
+    json: true,
+    run: async (args, context) => (await import('./commands/certs/rotate-ca.ts')).run(args, context),
+  },
+  {
+    name: 'certs watch',
+    group: 'Security',
+    describe: 'Renew what is due, until interrupted',
+    positionals: [services],
+    flags: {
+      interval: {
+        type: 'string',
+        value: 'seconds',
+        describe: 'The longest time between two looks',
+        default: '3600',
+      },
+      metrics,
+    },
+    examples: [['devstack certs watch', 'in a terminal, or as a service of systemd']],
+    run: async (args, context) => (await import('./commands/certs/watch.ts')).run(args, context),
   },
   {
     name: 'images',

@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto';
+import { randomBytes, X509Certificate } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
@@ -31,15 +31,19 @@ export async function stackRoot(stack: Stack): Promise<RootAuthority> {
     return createRoot({
       directory,
       passphrase: await makePassphrase(directory),
-      organization: 'DevStack',
-      commonName: `DevStack root CA (${stack.project.id})`,
+      ...rootName(stack),
     });
   }
 }
 
+/** What a root of this project is called. */
+export function rootName(stack: Stack): { readonly organization: string; readonly commonName: string } {
+  return { organization: 'DevStack', commonName: `DevStack root CA (${stack.project.id})` };
+}
+
 /**
  * Before Vault starts: the root, and Vault's own listener certificate, which no Vault can issue. Both are made once; the certificate
- * again when it is due or another root signs. Delivered as one file, so that a new key never stands beside an old certificate.
+ * again when it is due or another root signs.
  */
 export async function ensureCertificates(stack: Stack): Promise<StepOutcome> {
   if (!usesTls(stack.model)) return { changed: false, detail: 'TLS is off', value: undefined };
@@ -47,14 +51,33 @@ export async function ensureCertificates(stack: Stack): Promise<StepOutcome> {
   if (tlsModeOf(stack.model.service('vault')) === 'false') {
     return { changed: false, detail: `root ${root.id}`, value: undefined };
   }
+  const { changed } = await renewVaultCertificate(stack, { force: false });
+  if (!changed) return { changed: false, detail: `root ${root.id}`, value: undefined };
+  // One that runs reads it when it is told to; one that does not, at its start.
+  const engine = await stack.engine();
+  const running = (await engine.listContainers({ project: stack.project.id })).find(
+    ({ service }) => service === 'vault',
+  );
+  if (running?.state === 'running') await engine.killContainer(running.id, 'SIGHUP');
+  return { changed: true, detail: `root ${root.id}, Vault's certificate delivered`, value: undefined };
+}
+
+/** Issues Vault's listener certificate where it is due, and delivers it as one file, so that a new key never stands beside an old certificate. */
+export async function renewVaultCertificate(
+  stack: Stack,
+  { force }: { readonly force: boolean },
+): Promise<{ readonly changed: boolean; readonly serial: string; readonly notAfter: Date }> {
+  const root = await stackRoot(stack);
   const path = join(stack.directories.certificates, 'vault-server.pem');
   const engine = await stack.engine();
   const volume = stack.model.volumeName('vault-tls');
   const present = (await engine.listVolumes({ project: stack.project.id })).some(({ name }) => name === volume);
-  const current = await readServerPem(path, root);
-  if (present && current !== undefined) return { changed: false, detail: `root ${root.id}`, value: undefined };
-
+  const current = force ? undefined : await readServerPem(path, root);
   const pem = current ?? (await issueVaultCertificate(root));
+  const certificate = new X509Certificate(pem.reveal());
+  const result = { serial: certificate.serialNumber, notAfter: certificate.validToDate };
+  if (present && current !== undefined) return { changed: false, ...result };
+
   if (current === undefined) await writeFileDurable(path, pem);
   await engine.ensureVolume({
     name: volume,
@@ -66,7 +89,7 @@ export async function ensureCertificates(stack: Stack): Promise<StepOutcome> {
     files: [{ volume, path: 'server.pem', content: pem, mode: 0o600, uid, gid: uid }],
     labels: { 'com.docker.compose.project': stack.project.id },
   });
-  return { changed: true, detail: `root ${root.id}, Vault's certificate delivered`, value: undefined };
+  return { changed: true, ...result };
 }
 
 async function issueVaultCertificate(root: RootAuthority): Promise<Secret> {
@@ -83,7 +106,6 @@ async function issueVaultCertificate(root: RootAuthority): Promise<Secret> {
 async function readServerPem(path: string, root: RootAuthority): Promise<Secret | undefined> {
   const pem = await readPrivateFile(path).catch(() => undefined);
   if (pem === undefined) return undefined;
-  const { X509Certificate } = await import('node:crypto');
   const certificate = new X509Certificate(pem.reveal());
   const signer = new X509Certificate(root.certificatePem);
   const lifetime = { notBefore: certificate.validFromDate, notAfter: certificate.validToDate };
@@ -103,7 +125,8 @@ export function pkiRolesOf(model: ComposeModel): readonly PkiRole[] {
   return [...roles].map(([name, role]) => ({ name, ...role }));
 }
 
-async function readPassphrase(directory: string): Promise<Secret> {
+/** What opens the root's key. */
+export async function readPassphrase(directory: string): Promise<Secret> {
   const text = (await readPrivateFile(join(directory, 'passphrase'))).reveal();
   return new Secret(text.trim());
 }

@@ -10,5 +10,6 @@ export const StackErrorCode = {
   unknownService: 'UNKNOWN_SERVICE',
   networkInUse: 'NETWORK_IN_USE',
   redisClusterBroken: 'REDIS_CLUSTER_BROKEN',
+  certificateNotRenewed: 'CERTIFICATE_NOT_RENEWED',
   stackNotRunning: 'STACK_NOT_RUNNING',
 } as const;

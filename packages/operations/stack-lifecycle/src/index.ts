@@ -36,3 +36,12 @@ export { findPortHolders, type PortHolder } from './port-holders.ts';
 export { takenPorts, type TakenPort } from './preflight.ts';
 export type { OnEvent, PlannedService, StackEvent } from './events.ts';
 export { StackErrorCode } from './errors.ts';
+export { certificates, type CertificatesReport, type ServedCertificate } from './served-certificates.ts';
+export {
+  renewCertificates,
+  watchCertificates,
+  type RenewCertificatesOptions,
+  type RenewedCertificate,
+  type WatchCertificatesOptions,
+} from './renew-certificates.ts';
+export { exchangeRoot, retireRoots, type RootExchange } from './exchange-root.ts';

@@ -1,8 +1,9 @@
-import { X509Certificate } from 'node:crypto';
+import type { X509Certificate } from 'node:crypto';
 import { connect as connectTcp, isIP, type Socket } from 'node:net';
-import { connect as connectTls, type DetailedPeerCertificate, type SecureVersion, type TLSSocket } from 'node:tls';
+import { connect as connectTls, type SecureVersion, type TLSSocket } from 'node:tls';
 import { isSecret, type Secret } from '@devstack-core/redaction';
 import { isSelfSigned, pemOf } from './pem.ts';
+import { parseCertificates } from './pem.ts';
 import { startTls, type StartTls } from './start-tls.ts';
 import { alternativeNames } from './subject.ts';
 import { failureOf, trustFailureOf, type TlsVerdictKind } from './tls-verdicts.ts';
@@ -53,9 +54,10 @@ export interface TlsVerdict {
 
 /**
  * Connects as a client that verifies chain and name would, and says what came of it. It sends no login and no data. Never throws for what a
- * server does: that is the verdict.
+ * server does: that is the verdict. Throws `CERTIFICATE_UNREADABLE` for a `ca` that holds no certificate.
  */
 export async function probeTls(options: ProbeTlsOptions): Promise<TlsVerdict> {
+  parseCertificates(options.ca, 'The roots to trust (ca)');
   let socket: Socket | undefined;
   const timeoutMs = options.timeoutMs ?? 5000;
   let timer: NodeJS.Timeout | undefined;
@@ -70,6 +72,8 @@ export async function probeTls(options: ProbeTlsOptions): Promise<TlsVerdict> {
     socket.on('error', () => undefined);
     return await Promise.race([timeout, handshake(socket, options)]);
   } catch (error) {
+    // What Node itself refuses, or what has no code, is no answer of a server.
+    if (!(error instanceof Error) || !('code' in error) || /^ERR_(?!SSL|TLS)/.test(String(error.code))) throw error;
     return { ...failureOf(error), certificate: undefined, protocol: undefined, cipher: undefined };
   } finally {
     clearTimeout(timer);
@@ -110,7 +114,7 @@ async function handshake(socket: Socket, options: ProbeTlsOptions): Promise<TlsV
   await event(secure, 'secureConnect');
   const certificate = secure.getPeerX509Certificate();
   const found = {
-    certificate: certificate === undefined ? undefined : presented(certificate, chainOf(secure)),
+    certificate: certificate === undefined ? undefined : presented(certificate),
     protocol: secure.getProtocol() ?? undefined,
     cipher: secure.getCipher().name,
   };
@@ -140,19 +144,16 @@ async function refusedAfterwards(secure: TLSSocket, ticket: Promise<void>, settl
 }
 
 /** Without the root, which OpenSSL adds from what is trusted here. */
-function chainOf(secure: TLSSocket): string {
+function chainOf(leaf: X509Certificate): string {
   const pems: string[] = [];
-  let next: Partial<DetailedPeerCertificate> | undefined = secure.getPeerCertificate(true);
-  while (next?.raw !== undefined) {
-    const certificate = new X509Certificate(next.raw);
-    if (isSelfSigned(certificate) && pems.length > 0) break;
-    pems.push(pemOf(certificate));
-    next = next.issuerCertificate === next ? undefined : next.issuerCertificate;
+  for (let next: X509Certificate | undefined = leaf; next !== undefined; next = next.issuerCertificate) {
+    if (isSelfSigned(next) && pems.length > 0) break;
+    pems.push(pemOf(next));
   }
   return pems.join('');
 }
 
-function presented(certificate: X509Certificate, chainPem: string): PresentedCertificate {
+function presented(certificate: X509Certificate): PresentedCertificate {
   return {
     serial: certificate.serialNumber,
     subject: certificate.subject.replaceAll('\n', ', '),
@@ -161,7 +162,7 @@ function presented(certificate: X509Certificate, chainPem: string): PresentedCer
     notBefore: certificate.validFromDate,
     notAfter: certificate.validToDate,
     fingerprint256: certificate.fingerprint256,
-    chainPem,
+    chainPem: chainOf(certificate),
   };
 }
 
