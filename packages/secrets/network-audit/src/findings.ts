@@ -7,7 +7,20 @@ export interface NetworkRuleText {
   readonly remediation: string;
 }
 
-const rules = {
+/** The id of a rule. */
+export type NetworkRuleId =
+  | 'network-path-undeclared'
+  | 'network-path-broken'
+  | 'network-name-undeclared'
+  | 'network-name-missing'
+  | 'network-joined-undeclared'
+  | 'network-not-joined'
+  | 'network-egress-undeclared'
+  | 'published-port-silent'
+  | 'network-paths-entry-unused';
+
+/** What the audit can find, by the rule's id. */
+export const networkRules: Readonly<Record<NetworkRuleId, NetworkRuleText>> = {
   'network-path-undeclared': {
     severity: 'high',
     title: 'What is not declared is unreachable.',
@@ -55,13 +68,7 @@ const rules = {
     title: 'Every declared path is needed.',
     remediation: 'Remove the entry: it would hide what uses it next.',
   },
-} as const satisfies Readonly<Record<string, NetworkRuleText>>;
-
-/** The id of a rule. */
-export type NetworkRuleId = keyof typeof rules;
-
-/** What the audit can find, by the rule's id. */
-export const networkRules: Readonly<Record<NetworkRuleId, NetworkRuleText>> = rules;
+};
 
 /** One finding by its rule; `key` tells findings of one subject apart. */
 export function finding(
