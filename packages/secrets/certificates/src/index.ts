@@ -34,3 +34,5 @@ export {
   type RotationReport,
   type RotationStep,
 } from './rotation.ts';
+export { probePlaintext, type PlaintextVerdict, type ProbePlaintextOptions } from './probe-plaintext.ts';
+export type { PlaintextProtocol } from './plaintext-talk.ts';
