@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, symlink, truncate, writeFile } from 'node:fs/promises';
 import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
@@ -359,14 +359,14 @@ describe('files in volumes and mounts', () => {
     const mounts = [
       mount({ type: 'bind', source }),
       mount({ type: 'bind', source: '/' }),
-      mount({ type: 'bind', source: '/var/run/docker.sock' }),
+      mount({ type: 'bind', source: '/var/lib/docker' }),
     ];
     const report = await audit(fakeEngine([container('db', { mounts })]), { surfaces: ['bind-files'], local: true });
     expect(report.findings.map(({ ruleId, message }) => `${ruleId} ${message.split(' ')[0] ?? ''}`)).toEqual([
       'bind-mount-writable-by-others notes.txt',
       'credential-file-too-open secret-id',
     ]);
-    expect(report.skipped.map(({ subject }) => subject)).toEqual(['/ on the host', '/var/run/docker.sock on the host']);
+    expect(report.skipped.map(({ subject }) => subject)).toEqual(['/ on the host', '/var/lib/docker on the host']);
   });
 
   it('of the host that are gone are told', async () => {
@@ -396,23 +396,25 @@ describe('files of the caller', () => {
     const source = await tree({ 'logs/': [0o700], 'logs/a.log': [0o600, `x ${value}`], '.env': [0o600, `A=${value}`] });
     const report = await audit(fakeEngine([]), {
       files: [
-        { kind: 'compose-config', name: 'compose.yaml', text: new Secret(`environment: ${value}`) },
+        { kind: 'compose-config', name: 'compose.yaml', text: new Secret(`a:\n  environment: ${value}`) },
         { kind: 'reports', name: 'report.json', text: Buffer.from('{}') },
         { kind: 'project-logs', name: 'logs', path: join(source, 'logs') },
         { kind: 'env-file', path: join(source, '.env') },
         { kind: 'shell-history', path: join(source, 'missing'), optional: true },
       ],
     });
-    expect(report.findings.map(({ ruleId, location }) => [ruleId, location?.file])).toEqual([
-      ['secret-in-compose-config', 'compose.yaml'],
-      ['secret-in-env-file', join(source, '.env')],
-      ['secret-in-project-log', 'logs/a.log'],
+    expect(report.findings.map(({ ruleId, location }) => [ruleId, location?.file, location?.line])).toEqual([
+      ['secret-in-compose-config', 'compose.yaml', 2],
+      ['secret-in-env-file', join(source, '.env'), 1],
+      ['secret-in-project-log', 'logs/a.log', 1],
     ]);
     expect(report.notChecked).toEqual([]);
   });
 
   it('that cannot be read, or were named without a path, are told', async () => {
+    // Sparse, so bigger than what is read as a whole and than the limit.
     const source = await tree({ big: [0o600, 'x'.repeat(100)] });
+    await truncate(join(source, 'big'), 5 * 2 ** 20);
     const report = await audit(fakeEngine([]), {
       limits: { volumeBytes: 50 },
       files: [
@@ -424,7 +426,7 @@ describe('files of the caller', () => {
     expect(report.notChecked.map(({ reason }) => reason)).toEqual([
       expect.stringContaining('ENOENT'),
       'reports: neither a path nor a text was given',
-      'files: cut after 50 of 100 bytes',
+      'files: cut after 50 of 5242880 bytes',
     ]);
   });
 });

@@ -116,9 +116,9 @@ export async function auditCredentials(options: CredentialAuditOptions): Promise
   return {
     ...auditReport({ tool: { name: 'credential-audit', version }, startedAt, findings, notChecked, checkedCount }),
     unsearchable,
-    gone,
+    gone: gone.map(({ container, during }) => ({ container: ledger.mask(container), during })),
     ignored: ledger.ignored,
-    skipped: ledger.skipped,
+    skipped: ledger.skipped.map(({ subject, reason }) => ({ subject: ledger.mask(subject), reason })),
     coverage: ledger.coverage,
     searched: {
       bytes: ledger.bytes,

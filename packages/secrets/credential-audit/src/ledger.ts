@@ -18,6 +18,8 @@ export interface Place {
   /** The same without what changes from run to run, such as a process id. */
   readonly key?: string;
   readonly location?: FindingLocation | undefined;
+  /** The line at an offset, for a text that has lines. */
+  readonly lineAt?: (offset: number) => number;
 }
 
 export interface LedgerOptions {
@@ -152,6 +154,7 @@ export class Ledger {
       if (known === undefined) {
         const { offset } = hit;
         this.#needleFindings.set(key, {
+          location: locationAt(place, offset),
           ...{ place, needle, offset, count: 1 },
           encodings: new Set([needle.encoding]),
           versions: new Set(needle.version === undefined ? [] : [needle.version]),
@@ -170,15 +173,17 @@ export class Ledger {
     if (this.searcher.search(Buffer.from(text, 'latin1')).length > 0) return;
     const key = JSON.stringify([rule.ruleId, place.surface, place.subject, place.key ?? place.at]);
     const known = this.#patternFindings.get(key);
-    if (known === undefined) this.#patternFindings.set(key, { place, rule, offset, count: 1, last: offset });
-    else if (offset !== known.last && offset !== known.offset) {
+    if (known === undefined) {
+      const location = locationAt(place, offset);
+      this.#patternFindings.set(key, { place, location, rule, offset, count: 1, last: offset });
+    } else if (offset !== known.last && offset !== known.offset) {
       known.count += 1;
       known.last = offset;
       known.offset = Math.min(known.offset, offset);
     }
   }
 
-  #needleFinding({ place, needle, offset, count, encodings, versions }: NeedleFinding): Finding {
+  #needleFinding({ place, location, needle, offset, count, encodings, versions }: NeedleFinding): Finding {
     const rule = surfaceRules[place.surface];
     const field = needle.field === undefined ? '' : ` ${needle.field}`;
     const version = versions.size === 0 ? '' : ` (version ${[...versions].toSorted((a, b) => a - b).join(', ')})`;
@@ -189,7 +194,7 @@ export class Ledger {
       severity: rule.severity,
       title: rule.title,
       message: `The value of ${needle.label}${field}${version} is in ${rule.where}: ${place.at}, at byte ${String(offset)} (${[...encodings].toSorted().join(', ')})${times}; fingerprint ${this.#fingerprint(needle)}.`,
-      ...(place.location === undefined ? {} : { location: place.location }),
+      ...(location === undefined ? {} : { location }),
       subject: place.subject,
       remediation: rule.remediation,
     };
@@ -208,6 +213,7 @@ export class Ledger {
 
 interface NeedleFinding {
   readonly place: Place;
+  readonly location: FindingLocation | undefined;
   readonly needle: ExpandedNeedle;
   readonly encodings: Set<string>;
   readonly versions: Set<number>;
@@ -217,13 +223,18 @@ interface NeedleFinding {
 
 interface PatternFinding {
   readonly place: Place;
+  readonly location: FindingLocation | undefined;
   readonly rule: PatternRule;
   offset: number;
   count: number;
   last: number;
 }
 
-function patternFinding({ place, rule, offset, count }: PatternFinding): Finding {
+function locationAt({ location, lineAt }: Place, offset: number): FindingLocation | undefined {
+  return location === undefined || lineAt === undefined ? location : { ...location, line: lineAt(offset) };
+}
+
+function patternFinding({ place, location, rule, offset, count }: PatternFinding): Finding {
   const times = count === 1 ? '' : `, ${String(count)} times in all`;
   return {
     id: findingId(rule.ruleId, place.subject, place.surface, place.key ?? place.at),
@@ -231,7 +242,7 @@ function patternFinding({ place, rule, offset, count }: PatternFinding): Finding
     severity: rule.severity,
     title: rule.title,
     message: `${rule.message} is in ${surfaceRules[place.surface].where}: ${place.at}, at byte ${String(offset)}${times}.`,
-    ...(place.location === undefined ? {} : { location: place.location }),
+    ...(location === undefined ? {} : { location }),
     subject: place.subject,
     remediation: rule.remediation,
   };

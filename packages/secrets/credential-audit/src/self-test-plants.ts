@@ -22,11 +22,11 @@ export class Plants {
   readonly containers: string[] = [];
   readonly files: HostFile[] = [];
   /** Surfaces whose canary could not be planted, and why. */
-  readonly faults = new Map<Surface, unknown>();
+  readonly faults: Map<Surface, unknown> = new Map<Surface, unknown>();
   readonly #options: SelfTestOptions;
   readonly #canaries: ReadonlyMap<Surface, string>;
   readonly #name = `credential-audit-self-test-${randomBytes(4).toString('hex')}`;
-  readonly #labels = { [selfTestLabel]: this.#name };
+  readonly #labels: Readonly<Record<string, string>> = { [selfTestLabel]: this.#name };
   readonly #undo: { readonly what: string; readonly remove: () => Promise<void> }[] = [];
   readonly #programs = new AbortController();
 

@@ -132,6 +132,8 @@ export function watchThread(orders: WatchOrders, tell: (news: WatchNews) => void
   } catch {
     // Not Linux: then there is no trace either.
   }
+  // The first readings of a new thread are slow.
+  for (let warming = 0; warming < 200; warming += 1) read('self', 'environ');
   tell({ type: 'thread', id });
   if (orders.tracePipe === undefined) sample();
   else follow(orders.tracePipe);

@@ -1,4 +1,4 @@
-import { readdir, stat } from 'node:fs/promises';
+import { readFile, readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isSecret, type Secret } from '@devstack-core/redaction';
 import type { Surface } from '../surfaces.ts';
@@ -26,7 +26,7 @@ export async function collectHostFile(context: CollectContext, file: HostFile): 
   if (text !== undefined) {
     const value: unknown = isSecret(text) ? text.reveal() : text;
     const bytes = value instanceof Uint8Array ? value : Buffer.from(String(value), 'utf8');
-    context.ledger.text({ surface: kind, subject: name, at: 'text', location: { file: name } }, bytes);
+    searchText(context, kind, name, bytes);
     context.ledger.checked(kind, name);
     return;
   }
@@ -55,7 +55,20 @@ async function search(
     return;
   }
   if (!info.isFile()) return;
+  if (info.size <= smallBytes) {
+    searchText(context, surface, name, await readFile(path));
+    return;
+  }
   const place = { surface, subject: name, at: 'text', location: { file: name } };
   const read = await readInto(path, context.ledger.stream(place), context.limits.volumeBytes);
   if (read < info.size) cannotCheck(context, surface, name, `cut after ${String(read)} of ${String(info.size)} bytes`);
+}
+
+// Up to here a file is read as a whole, so that a finding can name its line.
+const smallBytes = 4 * 2 ** 20;
+
+function searchText(context: CollectContext, surface: Surface, name: string, bytes: Uint8Array): void {
+  const lineAt = (offset: number): number =>
+    bytes.subarray(0, offset).reduce((lines, byte) => lines + Number(byte === 0x0a), 1);
+  context.ledger.text({ surface, subject: name, at: 'text', location: { file: name }, lineAt }, bytes);
 }

@@ -20,7 +20,7 @@ const out = (log: string): Entry => ({ log, stream: 'stdout' });
 
 async function read(path: string): Promise<Record<string, string>> {
   const texts: Record<string, Buffer[]> = {};
-  for await (const { stream, bytes } of readJsonLog(path)) (texts[stream] ??= []).push(bytes);
+  for await (const { stream, bytes } of readJsonLog(path)) (texts[stream] ??= []).push(Buffer.from(bytes));
   return Object.fromEntries(
     Object.entries(texts).map(([stream, list]) => [stream, Buffer.concat(list).toString('utf8')]),
   );

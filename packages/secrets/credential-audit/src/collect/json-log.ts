@@ -4,7 +4,7 @@ import type { LogBytes } from '@devstack-core/docker-engine';
 
 /**
  * A log of the driver `json-file`, read from its files, the rotated ones first: the engine takes ten times as long to hand it over.
- * Gives what the engine would give. Throws where it is not as expected (compressed, another format), for the caller to ask the engine.
+ * Gives what the engine would give, each piece good until the next one is asked for. Throws where it is not as expected (compressed, another format), for the caller to ask the engine.
  */
 export async function* readJsonLog(path: string): AsyncGenerator<LogBytes, void, undefined> {
   const files = await openAll(path);
@@ -56,17 +56,22 @@ async function openLog(path: string): Promise<OpenLog> {
 const blockBytes = 1 << 20;
 
 async function* readFileOf(file: FileHandle, sizeBytes: number): AsyncGenerator<LogBytes, void, undefined> {
-  let rest: Buffer = Buffer.alloc(0);
+  const block = Buffer.allocUnsafe(blockBytes);
+  const output = new Output();
+  let filled = 0;
   for (let position = 0; position < sizeBytes;) {
-    const block = Buffer.allocUnsafe(rest.length + Math.min(blockBytes, sizeBytes - position));
-    rest.copy(block);
-    const { bytesRead } = await file.read(block, rest.length, block.length - rest.length, position);
+    const wanted = Math.min(blockBytes - filled, sizeBytes - position);
+    const { bytesRead } = await file.read(block, filled, wanted, position);
     if (bytesRead === 0) break;
     position += bytesRead;
-    const text = block.subarray(0, rest.length + bytesRead);
+    filled += bytesRead;
+    const text = block.subarray(0, filled);
     const end = text.lastIndexOf(newline) + 1;
-    yield* linesOf(text.subarray(0, end));
-    rest = text.subarray(end);
+    // The engine cuts lines at 16 KiB, so that one always fits.
+    if (end === 0 && filled === blockBytes) throw new Error('an entry is longer than any of the engine');
+    yield* linesOf(text.subarray(0, end), output);
+    block.copyWithin(0, end, filled);
+    filled -= end;
   }
   // An entry that is only half written belongs to later.
 }
@@ -75,43 +80,65 @@ const [newline, quote, backslash] = [0x0a, 0x22, 0x5c];
 const opening = Buffer.from('{"log":"');
 const streams = { stdout: Buffer.from(',"stream":"stdout"'), stderr: Buffer.from(',"stream":"stderr"') };
 
-// Entries that stand together go out together.
-function* linesOf(text: Buffer): Generator<LogBytes, void, undefined> {
-  let pending: Buffer[] = [];
-  let current: LogBytes['stream'] = 'stdout';
-  for (let start = 0; start < text.length;) {
-    const end = text.indexOf(newline, start);
-    const { stream, parts } = entryOf(text, start, end);
-    if (stream !== current && pending.length > 0) {
-      yield { stream: current, bytes: Buffer.concat(pending) };
-      pending = [];
-    }
-    current = stream;
-    pending.push(...parts);
-    start = end + 1;
+/** Gathers entries of one stream in memory that is used again: what it gives is good until the next entry is added. */
+class Output {
+  readonly #bytes: Buffer = Buffer.allocUnsafe(blockBytes);
+  #filled = 0;
+  stream: LogBytes['stream'] = 'stdout';
+
+  add(text: Buffer, from: number, to: number, withLineEnd: boolean): void {
+    this.#filled += text.copy(this.#bytes, this.#filled, from, to);
+    if (withLineEnd) this.#bytes[this.#filled++] = newline;
   }
-  if (pending.length > 0) yield { stream: current, bytes: Buffer.concat(pending) };
+
+  take(): LogBytes | undefined {
+    if (this.#filled === 0) return undefined;
+    const bytes = this.#bytes.subarray(0, this.#filled);
+    this.#filled = 0;
+    return { stream: this.stream, bytes };
+  }
 }
 
-const lineEnd = Buffer.from('\n');
+function* linesOf(text: Buffer, output: Output): Generator<LogBytes, void, undefined> {
+  for (let start = 0; start < text.length;) {
+    const end = text.indexOf(newline, start);
+    const { stream, from, to, isPlain } = entryAt(text, start, end);
+    if (stream !== output.stream) {
+      const part = output.take();
+      if (part !== undefined) yield part;
+      output.stream = stream;
+    }
+    if (isPlain) output.add(text, from, to, true);
+    else {
+      const value = Buffer.from(String(JSON.parse(text.toString('utf8', from - 1, to + 1))), 'utf8');
+      output.add(value, 0, value.length, false);
+    }
+    start = end + 1;
+  }
+  // Decoded, entries are never longer than encoded, so a block of them fits.
+  const part = output.take();
+  if (part !== undefined) yield part;
+}
 
-function entryOf(
-  text: Buffer,
-  start: number,
-  end: number,
-): { readonly stream: LogBytes['stream']; readonly parts: readonly Buffer[] } {
+interface EntryPlace {
+  readonly stream: LogBytes['stream'];
+  /** Between the quotes; without the line end where it is plain. */
+  readonly from: number;
+  readonly to: number;
+  /** One escape only, that of the line end, as in most entries. */
+  readonly isPlain: boolean;
+}
+
+function entryAt(text: Buffer, start: number, end: number): EntryPlace {
   const from = start + opening.length;
   if (text.compare(opening, 0, opening.length, start, from) !== 0) throw new Error('an entry is of another format');
   const slash = text.indexOf(backslash, from);
-  let close = text.indexOf(quote, from);
-  // Most entries are plain text with one escape, that of their line end.
-  const isPlain = slash === close - 2 && text[slash + 1] === 0x6e;
-  if (!isPlain) close = closingQuote(text, from);
+  const first = text.indexOf(quote, from);
+  const isPlain = slash === first - 2 && text[slash + 1] === 0x6e;
+  const close = isPlain ? first : closingQuote(text, from);
   const stream = streamAt(text, close + 1);
   if (close < 0 || close > end || stream === undefined) throw new Error('an entry is of another format');
-  if (isPlain) return { stream, parts: [text.subarray(from, slash), lineEnd] };
-  const raw = text.toString('utf8', from - 1, close + 1);
-  return { stream, parts: [Buffer.from(String(JSON.parse(raw)), 'utf8')] };
+  return { stream, from, to: isPlain ? slash : close, isPlain };
 }
 
 function closingQuote(text: Buffer, from: number): number {

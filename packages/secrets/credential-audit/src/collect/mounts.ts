@@ -1,4 +1,4 @@
-import { access, constants, lstat, readlink } from 'node:fs/promises';
+import { access, constants, lstat, readlink, realpath } from 'node:fs/promises';
 import { join, posix } from 'node:path';
 import { findingId } from '@devstack-core/audit-report';
 import type { ContainerDetails, ContainerMount } from '@devstack-core/docker-engine';
@@ -46,7 +46,9 @@ async function bind(context: CollectContext, container: ContainerDetails, mount:
     return;
   }
   const location = context.locate(container, 'bind-files');
-  const tree: MountedTree = { surface: 'bind-files', subject, path: mount.source, location };
+  // The engine follows a link here, and so does the search; nowhere else. (`/proc/<pid>/root` must never be resolved: it reads as `/`.)
+  const path = context.isLocal ? await realpath(mount.source).catch(() => mount.source) : mount.source;
+  const tree: MountedTree = { surface: 'bind-files', subject, path, location };
   if (context.isLocal && (await isReadable(mount.source)))
     await searchReadableFiles(context, { ...tree, onEntry: (entry) => judgeMode(context, tree, entry) });
   else if (context.isLocal) cannotCheck(context, 'bind-files', subject, 'it cannot be read: run the audit as root');
@@ -96,9 +98,10 @@ async function within(root: string, path: string): Promise<string> {
 function isOfTheSystem(source: string): boolean {
   return (
     source === '/' ||
-    /^\/(proc|sys|dev|run|boot|usr|lib|lib64|bin|sbin)(\/|$)/.test(source) ||
-    /^\/var\/(run|lib\/docker)(\/|$)/.test(source) ||
-    /^\/(var|etc|home|root|etc\/(localtime|timezone|passwd|group|hosts|resolv\.conf|ssl\/certs.*))$/.test(source)
+    /^\/(proc|sys|dev|boot|lib|lib64|bin|sbin|usr\/(lib|lib64|bin|sbin|share)|var\/lib\/docker)(\/|$)/.test(source) ||
+    /^\/(usr|run|var|var\/(lib|run)|etc|home|root|etc\/(localtime|timezone|passwd|group|hosts|resolv\.conf|ssl\/certs.*))$/.test(
+      source,
+    )
   );
 }
 
