@@ -6,6 +6,10 @@ import { readSettings } from './settings.ts';
 // The one process boundary: environment, signals, exit code.
 try {
   const service = await startService({ settings: readSettings(process.env), output: process.stdout });
+  // What asks a server to read its files again: here, for another certificate.
+  process.on('SIGHUP', () => {
+    service.renewCertificate();
+  });
   const stopped = untilSignal(service);
   await Promise.race([service.loggedIn, stopped]);
   await stopped;

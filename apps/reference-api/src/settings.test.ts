@@ -15,7 +15,55 @@ describe('settings', () => {
           { host: 'redis-2', port: 6379 },
           { host: 'redis-3', port: 6379 },
         ],
+        tls: false,
       },
+      tls: { mode: 'false', service: 'reference-api' },
+    });
+  });
+
+  it.each(['true', 'required'])('use the TLS of a server that says %s, at its port for it', (mode) => {
+    const plain = readSettings({});
+    const all = Object.fromEntries(
+      ['POSTGRES', 'MYSQL', 'MONGODB', 'RABBITMQ', 'REDIS'].map((name) => [`${name}_TLS`, mode]),
+    );
+    expect(readSettings(all)).toMatchObject({
+      postgres: { host: 'pgbouncer', port: 6432, tls: true },
+      mysql: { host: 'mysql', port: 3306, tls: true },
+      mongodb: { host: 'mongodb', port: 27_018, tls: true },
+      rabbitmq: { host: 'rabbitmq', port: 5671, tls: true },
+      redis: {
+        tls: true,
+        nodes: [
+          { host: 'redis-1', port: 6390 },
+          { host: 'redis-2', port: 6390 },
+          { host: 'redis-3', port: 6390 },
+        ],
+      },
+      rootsFile: '/run/approle/ca.pem',
+      tls: { mode: 'false' },
+    });
+    // One server alone, and a port that is given wins.
+    const { mongodb, rabbitmq } = readSettings({ MONGODB_TLS: mode, MONGODB_PORT: '1' });
+    expect([mongodb, rabbitmq]).toEqual([{ host: 'mongodb', port: 1, tls: true }, plain.rabbitmq]);
+  });
+
+  it('offer HTTPS beside HTTP, or with HTTP for the container alone', () => {
+    const everywhere = { host: '0.0.0.0', port: 8080 };
+    const secure = { host: '0.0.0.0', port: 8443 };
+    expect(readSettings({ DEVSTACK_TLS: 'true', DEVSTACK_CERTIFICATE_TTL_SECONDS: '' })).toMatchObject({
+      listen: everywhere,
+      tls: { mode: 'true', listen: secure },
+    });
+    expect(readSettings({ DEVSTACK_TLS: 'true' }).tls).not.toHaveProperty('certificateTtlS');
+    const required = { DEVSTACK_TLS: 'required', DEVSTACK_CERTIFICATE_TTL_SECONDS: '60', LISTEN_TLS_PORT: '9443' };
+    expect(readSettings(required)).toMatchObject({
+      listen: { host: '127.0.0.1', port: 8080 },
+      tls: { mode: 'required', listen: { host: '0.0.0.0', port: 9443 }, certificateTtlS: 60 },
+    });
+    // Whatever LISTEN_HOST says: no plain port that others reach.
+    expect(readSettings({ DEVSTACK_TLS: 'required', LISTEN_HOST: '10.0.0.1' })).toMatchObject({
+      listen: { host: '127.0.0.1' },
+      tls: { listen: { host: '10.0.0.1' } },
     });
   });
 
@@ -42,6 +90,11 @@ describe('settings', () => {
     ['REDIS_CLUSTER', 'yes'],
     ['LOG_LEVEL', 'loud'],
     ['DRAIN_DELAY_MS', '-1'],
+    ['DEVSTACK_TLS', 'yes'],
+    ['POSTGRES_TLS', 'on'],
+    ['REDIS_TLS', 'TRUE'],
+    ['LISTEN_TLS_PORT', '70000'],
+    ['DEVSTACK_CERTIFICATE_TTL_SECONDS', '1h'],
   ])('refuse %s=%s', (name, value) => {
     expect(() => readSettings({ [name]: value })).toThrow(
       expect.objectContaining({

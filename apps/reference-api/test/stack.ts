@@ -2,6 +2,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { createRoot, ensurePki, issueFromRoot, type RootAuthority } from '@devstack-core/certificates';
 import {
   addressOf,
   createNetwork,
@@ -12,8 +13,10 @@ import {
   startRabbitmq,
   startRedisCluster,
   type Engine,
+  type TestCertificates,
 } from '@devstack-core/database-connections/test/engines';
 import { writeFileDurable } from '@devstack-core/durable-files';
+import { Secret } from '@devstack-core/redaction';
 import { createVaultClient, type VaultClient } from '@devstack-core/vault-client';
 import { startVault, type VaultContainer } from '@devstack-core/vault-testing';
 import type { Settings } from '../src/settings.ts';
@@ -30,6 +33,12 @@ export interface TestStack extends AsyncDisposable {
   rotateMysqlPassword(): Promise<void>;
   readonly settings: Settings;
   readonly redisNatMap: Readonly<Record<string, { host: string; port: number }>>;
+  /** The same servers, each by TLS. */
+  readonly tlsSettings: Settings;
+  readonly tlsRedisNatMap: TestStack['redisNatMap'];
+  /** The roots that all of it is trusted by, in PEM, and another authority's. */
+  readonly roots: string;
+  readonly foreignRoots: string;
 }
 
 /** Tokens of so short a life that renewal and a new login happen while a test looks on. */
@@ -48,28 +57,40 @@ export async function startTestStack(): Promise<TestStack> {
     redis: password(),
     rabbitmq: password(),
   };
+  const directory = await mkdtemp(join(tmpdir(), 'reference-api-'));
+  cleanup.defer(() => rm(directory, { recursive: true, force: true }));
+  const authority = await createRoot({ directory: join(directory, 'root'), passphrase: new Secret(password()) });
+  const foreign = await createRoot({ directory: join(directory, 'foreign'), passphrase: new Secret(password()) });
+  const tls = async (service: string): Promise<{ tls: TestCertificates }> => ({
+    tls: await certificateFor(authority, service),
+  });
+  const nodes = await Promise.all(['redis-1', 'redis-2', 'redis-3'].map((name) => certificateFor(authority, name)));
   const network = cleanup.use(await createNetwork());
   const [vault, postgres, mysql, mongodb, redis, rabbitmq] = await Promise.all([
     startVault().then((started) => cleanup.use(started)),
     startPostgres(passwords.postgres, { network: network.name }).then((started) => cleanup.use(started)),
-    startMariadb(passwords.mysql).then((started) => cleanup.use(started)),
-    startFerretdb(passwords.mongodb).then((started) => cleanup.use(started)),
-    startRedisCluster(passwords.redis).then((started) => cleanup.use(started)),
-    startRabbitmq(rabbitmqDefinitions(passwords.rabbitmq)).then((started) => cleanup.use(started)),
+    startMariadb(passwords.mysql, await tls('mysql')).then((started) => cleanup.use(started)),
+    startFerretdb(passwords.mongodb, await tls('mongodb')).then((started) => cleanup.use(started)),
+    startRedisCluster(passwords.redis, { tls: nodes }).then((started) => cleanup.use(started)),
+    startRabbitmq(rabbitmqDefinitions(passwords.rabbitmq), '', await tls('rabbitmq')).then((started) =>
+      cleanup.use(started),
+    ),
   ]);
   const pgbouncer = cleanup.use(
     await startPgbouncer({
+      ...(await tls('pgbouncer')),
       network: network.name,
       userlist: `"devstack" "${passwords.postgres}"\n`,
-      ini: `[databases]\n* = host=${await addressOf(postgres.name, network.name)} port=5432\n[pgbouncer]\nlisten_addr = *\nlisten_port = 6432\nauth_type = scram-sha-256\nauth_file = /data/userlist.txt\npool_mode = transaction\n`,
+      ini: `[databases]\n* = host=${await addressOf(postgres.name, network.name)} port=5432\n[pgbouncer]\nlisten_addr = *\nlisten_port = 6432\nauth_type = scram-sha-256\nauth_file = /data/userlist.txt\npool_mode = transaction\nclient_tls_sslmode = allow\nclient_tls_cert_file = /data/server.crt\nclient_tls_key_file = /data/server.key\n`,
     }),
   );
   const root = createVaultClient(vault.clientOptions);
   await root.enableMount({ path: 'secret', type: 'kv', options: { version: '2' } });
   await root.kvWrite(`services/${role}`, secretOf(passwords));
-  const directory = await mkdtemp(join(tmpdir(), 'reference-api-'));
-  cleanup.defer(() => rm(directory, { recursive: true, force: true }));
   await makeLogin(root, directory);
+  await ensurePki({ client: root, root: authority, roles: [{ name: role, dnsNames: [role] }] });
+  const rootsFile = join(directory, 'ca.pem');
+  await writeFileDurable(rootsFile, authority.bundlePem);
 
   const host = '127.0.0.1';
   const [first, ...others] = Object.keys(redis.natMap).map((address) => ({
@@ -78,6 +99,21 @@ export async function startTestStack(): Promise<TestStack> {
   }));
   if (first === undefined) throw new Error('a cluster without nodes');
   const entry = redis.natMap[`${first.host}:6379`] ?? first;
+  const settings: Settings = {
+    listen: { host, port: 0 },
+    tls: { mode: 'false', listen: { host, port: 0 }, service: role },
+    rootsFile,
+    logLevel: 'info',
+    vault: { address: vault.address, directory, method: 'approle', role },
+    postgres: { host, port: pgbouncer.port(6432), tls: false },
+    mysql: { host, port: mysql.port(3306), tls: false },
+    mongodb: { host, port: mongodb.port(27017), tls: false },
+    rabbitmq: { host, port: rabbitmq.port(5672), tls: false },
+    redis: { cluster: true, nodes: [entry, ...others], tls: false },
+    drainDelayMs: 300,
+    drainTimeoutMs: 5000,
+  };
+  const by = (port: number): Settings['mysql'] => ({ host: 'localhost', port, tls: true });
   const resources = cleanup.move();
   return {
     vault,
@@ -93,20 +129,26 @@ export async function startTestStack(): Promise<TestStack> {
       await root.kvWrite(`services/${role}`, secretOf({ ...passwords, mysql: next }));
     },
     redisNatMap: redis.natMap,
-    settings: {
-      listen: { host, port: 0 },
-      logLevel: 'info',
-      vault: { address: vault.address, directory, method: 'approle', role },
-      postgres: { host, port: pgbouncer.port(6432) },
-      mysql: { host, port: mysql.port(3306) },
-      mongodb: { host, port: mongodb.port(27017) },
-      rabbitmq: { host, port: rabbitmq.port(5672) },
-      redis: { cluster: true, nodes: [entry, ...others] },
-      drainDelayMs: 300,
-      drainTimeoutMs: 5000,
+    settings,
+    tlsSettings: {
+      ...settings,
+      tls: { ...settings.tls, mode: 'true' },
+      postgres: by(pgbouncer.port(6432)),
+      mysql: by(mysql.port(3306)),
+      mongodb: by(mongodb.port(27018)),
+      rabbitmq: by(rabbitmq.port(5671)),
+      redis: { cluster: true, nodes: [by(redis.nodes[0]?.port(6380) ?? 0)], tls: true },
     },
+    tlsRedisNatMap: redis.natMapTls,
+    roots: authority.bundlePem,
+    foreignRoots: foreign.bundlePem,
     [Symbol.asyncDispose]: () => resources.disposeAsync(),
   };
+}
+
+async function certificateFor(root: RootAuthority, service: string): Promise<TestCertificates> {
+  const leaf = await issueFromRoot({ root, commonName: service, dnsNames: [service, 'localhost'] });
+  return { ca: root.bundlePem, cert: leaf.certificatePem, key: leaf.privateKey.reveal() };
 }
 
 interface Passwords {
@@ -132,6 +174,7 @@ async function makeLogin(root: VaultClient, directory: string): Promise<void> {
   await root.writePolicy(
     role,
     `path "secret/data/services/${role}" { capabilities = ["read"] }
+     path "pki/sign/${role}" { capabilities = ["update"] }
      path "auth/token/renew-self" { capabilities = ["update"] }
      path "auth/token/revoke-self" { capabilities = ["update"] }`,
   );

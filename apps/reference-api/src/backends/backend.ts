@@ -126,6 +126,7 @@ interface Slot<C> {
 
 const lostCodes: ReadonlySet<string> = new Set([
   ReferenceApiErrorCode.credentialsPending,
+  ReferenceApiErrorCode.rootsUnreadable,
   'CONNECTION_REFUSED',
   'CONNECTION_LOST',
   'CONNECTION_TIMED_OUT',

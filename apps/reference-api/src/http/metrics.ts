@@ -8,6 +8,10 @@ export interface Metrics {
   backend(name: string, isConnected: boolean, latencyMs: number): void;
   /** When the Vault token ends, in seconds of the epoch. */
   tokenExpiry(seconds: number): void;
+  /** When the certificate that is served ends, in seconds of the epoch. */
+  certificate(notAfterSeconds: number): void;
+  /** A certificate was asked for. */
+  renewal(isRenewed: boolean): void;
   draining(isDraining: boolean): void;
 }
 
@@ -33,6 +37,19 @@ export function createMetrics(): Metrics {
     help: 'When the Vault token of this service ends',
     registers,
   });
+  // Named and labelled as what "devstack certs" writes about every other service.
+  const certificate = new Gauge({
+    name: 'devstack_certificate_not_after_seconds',
+    help: 'When the certificate ends, in seconds since 1970.',
+    labelNames: ['service', 'kind'],
+    registers,
+  });
+  const renewals = new Counter({
+    name: 'devstack_certificate_renewals_total',
+    help: 'How often a certificate was asked for, by what came of it',
+    labelNames: ['outcome'],
+    registers,
+  });
   const drain = new Gauge({ name: 'devstack_draining', help: 'Whether the service takes no new work', registers });
   drain.set(0);
   return {
@@ -43,6 +60,12 @@ export function createMetrics(): Metrics {
     },
     tokenExpiry: (seconds) => {
       expiry.set(seconds);
+    },
+    certificate: (notAfterSeconds) => {
+      certificate.set({ service: 'reference-api', kind: 'leaf' }, Math.floor(notAfterSeconds));
+    },
+    renewal: (isRenewed) => {
+      renewals.inc({ outcome: isRenewed ? 'renewed' : 'failed' });
     },
     draining: (isDraining) => {
       drain.set(isDraining ? 1 : 0);

@@ -6,6 +6,7 @@ import { createVaultClient, type VaultClient } from '@devstack-core/vault-client
 import { ReferenceApiErrorCode } from '../errors.ts';
 import type { Logger } from '../logger.ts';
 import type { Settings } from '../settings.ts';
+import { readRoots } from '../tls/trusted-roots.ts';
 import { parseCredentials, type Credentials } from './credentials.ts';
 
 /** Where the logins of the backends come from. */
@@ -21,6 +22,8 @@ export interface CredentialSource {
 /** What `VaultCredentials` needs. */
 export interface VaultCredentialsOptions {
   readonly settings: Settings['vault'];
+  /** Asked where Vault's address is https. */
+  readonly rootsFile: string;
   readonly registry: SecretRegistry;
   readonly logger: Logger;
   readonly signal: AbortSignal;
@@ -38,6 +41,7 @@ export class VaultCredentials implements CredentialSource, AsyncDisposable {
     this.#options = options;
     this.#client = createVaultClient({
       address: options.settings.address,
+      ca: () => readRoots(options.rootsFile),
       signal: options.signal,
       retry: { deadlineMs: 5000 },
       userAgent: 'devstack-reference-api',
@@ -84,17 +88,19 @@ export class VaultCredentials implements CredentialSource, AsyncDisposable {
     });
   }
 
+  /** Vault under the token of the moment. Throws `CREDENTIALS_PENDING` before the first login. */
+  client(): VaultClient {
+    if (this.#session !== undefined) return this.#session.client;
+    throw notLoggedIn();
+  }
+
   get expiresAt(): Date | undefined {
     return this.#session?.expiresAt;
   }
 
   current(): Credentials {
     if (this.#credentials !== undefined) return this.#credentials;
-    throw new DevstackError({
-      code: ReferenceApiErrorCode.credentialsPending,
-      message: 'There are no credentials yet: this service has not logged in to Vault.',
-      hint: 'Check that Vault is unsealed.',
-    });
+    throw notLoggedIn();
   }
 
   refresh(): Promise<Credentials> {
@@ -139,6 +145,14 @@ export class VaultCredentials implements CredentialSource, AsyncDisposable {
   #remember(): void {
     if (this.#session !== undefined) this.#options.registry.add(this.#session.token, 'vault token');
   }
+}
+
+function notLoggedIn(): DevstackError {
+  return new DevstackError({
+    code: ReferenceApiErrorCode.credentialsPending,
+    message: 'There are no credentials yet: this service has not logged in to Vault.',
+    hint: 'Check that Vault is unsealed.',
+  });
 }
 
 const curedByTime = new Set(['VAULT_UNREACHABLE', 'VAULT_SEALED', 'VAULT_UNINITIALIZED']);
