@@ -1,4 +1,4 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -325,6 +325,13 @@ describe('what was not looked at', () => {
       },
     });
     expect(containers[0]?.processes).toHaveLength(1);
+  });
+
+  it('is thrown where a file of a process cannot be read for another reason than that it is gone or not ours', async () => {
+    const procRoot = join(folder, 'odd');
+    await mkdir(join(procRoot, '5', 'cgroup'), { recursive: true });
+    const engine = fakeEngine([{ name: 'a' }]);
+    await expect(auditCapabilities({ engine, procRoot })).rejects.toMatchObject({ code: 'EISDIR' });
   });
 
   it('ends when it is told to', async () => {

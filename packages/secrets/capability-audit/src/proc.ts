@@ -135,11 +135,25 @@ export async function readMounts(procRoot: string, pid: number): Promise<readonl
     });
 }
 
+// Gone, or not for this user: for the reader of a running system both mean that there is nothing to read. Anything else, such as too many
+// open files, would make processes invisible, and so is thrown.
+const nothingThere = new Set(['ENOENT', 'ESRCH', 'ENOTDIR', 'EACCES', 'EPERM']);
+
+// A machine has thousands of processes, and a program may open about a thousand files.
+let free = 64;
+const waiting: (() => void)[] = [];
+
 async function readText(path: string): Promise<string | undefined> {
+  if (free > 0) free -= 1;
+  else await new Promise<void>((resolve) => waiting.push(resolve));
   try {
     return await readFile(path, 'utf8');
-  } catch {
-    // Gone, or not for this user: for the reader of a running system both mean that there is nothing to read.
-    return undefined;
+  } catch (error) {
+    if (nothingThere.has((error as NodeJS.ErrnoException).code ?? '')) return undefined;
+    throw error;
+  } finally {
+    const next = waiting.shift();
+    if (next === undefined) free += 1;
+    else next();
   }
 }
