@@ -15,7 +15,7 @@ export const patternReach: { readonly behind: number; readonly ahead: number } =
 /** Searches for the anchors of the rules in one pass, and tries an expression only around its anchors. */
 export class PatternSearch {
   readonly matcher: Matcher;
-  readonly #rules: readonly (readonly PatternRule[])[];
+  readonly #anchors: readonly { readonly length: number; readonly rules: readonly PatternRule[] }[];
 
   constructor(rules: readonly PatternRule[]) {
     const byAnchor = Map.groupBy(
@@ -23,16 +23,23 @@ export class PatternSearch {
       ({ anchor }) => anchor,
     );
     this.matcher = new Matcher([...byAnchor.keys()].map((anchor) => Buffer.from(anchor, 'latin1')));
-    this.#rules = [...byAnchor.values()].map((pairs) => pairs.map(({ rule }) => rule));
+    this.#anchors = [...byAnchor].map(([anchor, pairs]) => ({
+      length: anchor.length,
+      rules: pairs.map(({ rule }) => rule),
+    }));
   }
 
   /** The matches that contain this anchor. Two anchors in one match give it twice: readers tell them apart by offset. */
   hits({ pattern, offset, block, start, length }: BlockHit): PatternHit[] {
     const from = Math.max(0, start - patternReach.behind);
     const to = Math.min(length, start + patternReach.ahead);
+    const anchor = this.#anchors[pattern];
+    if (anchor === undefined) return [];
+    const rules = anchor.rules.filter((rule) => rule.mayFollow?.(block, start + anchor.length, to) !== false);
+    if (rules.length === 0) return [];
     const text = Buffer.from(block.buffer, block.byteOffset + from, to - from).toString('latin1');
     const at = start - from;
-    return (this.#rules[pattern] ?? []).flatMap((rule) => {
+    return rules.flatMap((rule) => {
       const hits: PatternHit[] = [];
       for (const match of text.matchAll(rule.expression)) {
         const holdsAnchor = match.index <= at && at < match.index + match[0].length;

@@ -19,7 +19,8 @@ export function whyNotSearchable({
   username,
 }: CredentialNeedle): Pick<UnsearchableNeedle, 'reason' | 'mayBeSecret'> | undefined {
   const text: unknown = value.reveal();
-  const mayBeSecret = field === undefined || !publicField.test(field);
+  // An address may carry a password.
+  const mayBeSecret = field === undefined || !publicField.test(field) || /:\/\/[^/\s]*:[^/\s]*@/.test(String(text));
   if (typeof text !== 'string') return { reason: 'it is no text', mayBeSecret };
   if (text === '') return { reason: 'it is empty', mayBeSecret: false };
   if (!mayBeSecret) return { reason: `the field ${field} is a name or an address, which is public`, mayBeSecret };

@@ -173,6 +173,11 @@ describe('needles', () => {
     ]);
   });
 
+  it('are addresses that carry a password, too', () => {
+    const { needles } = expandNeedles([needle('postgres://app:c0rrect-h0rse@db/app', { field: 'database_url' })]);
+    expect(needles.length).toBeGreaterThan(3);
+  });
+
   it('that are no text, or equal their user, are told too; without a field nothing is taken for public', () => {
     const { unsearchable } = expandNeedles([
       { value: new Secret({ a: 1 }) as unknown as Secret, label: 'x' },

@@ -6,7 +6,7 @@ import { cannotCheck, throwIfAborted, type CollectContext } from './context.ts';
 export async function searchArchivedFiles(
   context: CollectContext,
   container: ContainerDetails,
-  tree: Omit<MountedTree, 'onEntry'>,
+  tree: MountedTree,
 ): Promise<void> {
   const { engine, ledger, limits } = context;
   const { surface, subject, location } = tree;
@@ -24,6 +24,14 @@ export async function searchArchivedFiles(
     }
     if (closed.some((folder) => name.startsWith(`${folder}/`))) continue;
     if (entry.kind === 'directory' && (entry.mode & 0o001) === 0) closed.push(name);
+    tree.onEntry?.({
+      path: tree.path,
+      name,
+      isFolder: entry.kind === 'directory',
+      mode: entry.mode,
+      sizeBytes: entry.sizeBytes,
+      isReadableByOthers: (entry.mode & 0o004) !== 0,
+    });
     const place = { surface, subject, at: name, location };
     ledger.text({ ...place, at: `name of ${name}` }, name);
     if (entry.kind !== 'file' || (entry.mode & 0o004) === 0) continue;

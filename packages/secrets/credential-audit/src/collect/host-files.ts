@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { isSecret, type Secret } from '@devstack-core/redaction';
 import type { Surface } from '../surfaces.ts';
 import { cannotCheck, systemCode, throwIfAborted, type CollectContext } from './context.ts';
-import { readInto } from './walk.ts';
+import { searchFile } from './walk.ts';
 
 /** A text or file that the caller adds: what compose resolves to, `.env`, a shell's history, own logs and reports. */
 export interface HostFile {
@@ -60,7 +60,8 @@ async function search(
     return;
   }
   const place = { surface, subject: name, at: 'text', location: { file: name } };
-  const read = await readInto(path, context.ledger.stream(place), context.limits.volumeBytes);
+  const { ledger, limits } = context;
+  const read = await searchFile({ ledger, place, limitBytes: limits.volumeBytes }, path);
   if (read < info.size) cannotCheck(context, surface, name, `cut after ${String(read)} of ${String(info.size)} bytes`);
 }
 

@@ -1,4 +1,4 @@
-import { access, constants, lstat, readlink, realpath } from 'node:fs/promises';
+import { access, constants, lstat, readFile, readlink, realpath } from 'node:fs/promises';
 import { join, posix } from 'node:path';
 import { findingId } from '@devstack-core/audit-report';
 import type { ContainerDetails, ContainerMount } from '@devstack-core/docker-engine';
@@ -48,9 +48,11 @@ async function bind(context: CollectContext, container: ContainerDetails, mount:
   const location = context.locate(container, 'bind-files');
   // The engine follows a link here, and so does the search; nowhere else. (`/proc/<pid>/root` must never be resolved: it reads as `/`.)
   const path = context.isLocal ? await realpath(mount.source).catch(() => mount.source) : mount.source;
-  const tree: MountedTree = { surface: 'bind-files', subject, path, location };
-  if (context.isLocal && (await isReadable(mount.source)))
-    await searchReadableFiles(context, { ...tree, onEntry: (entry) => judgeMode(context, tree, entry) });
+  const tree: MountedTree = {
+    ...{ surface: 'bind-files', subject, path, location },
+    onEntry: (entry) => judgeMode(context, { subject, path, location }, entry),
+  };
+  if (context.isLocal && (await isReadable(mount.source))) await searchReadableFiles(context, tree);
   else if (context.isLocal) cannotCheck(context, 'bind-files', subject, 'it cannot be read: run the audit as root');
   else await searchArchivedFiles(context, container, { ...tree, path: mount.target });
 }
@@ -58,13 +60,19 @@ async function bind(context: CollectContext, container: ContainerDetails, mount:
 async function tmpfs(context: CollectContext, container: ContainerDetails, target: string): Promise<void> {
   const subject = `${container.name} ${target}`;
   const root = join(context.procRoot, String(container.state.pid), 'root');
-  if (!context.isLocal || !(await isReadable(root))) {
+  if (!context.isLocal || !(await isOf(container, context.procRoot)) || !(await isReadable(root))) {
     const reason = 'the engine gives no way to read it: run the audit as root on the machine of the engine';
     cannotCheck(context, 'tmpfs-files', subject, reason);
     return;
   }
   const location = context.locate(container, 'tmpfs-files');
   await searchReadableFiles(context, { surface: 'tmpfs-files', subject, path: await within(root, target), location });
+}
+
+// A process id is given anew when its process has ended: what is read must be of this container.
+async function isOf(container: ContainerDetails, procRoot: string): Promise<boolean> {
+  const groups = await readFile(join(procRoot, String(container.state.pid), 'cgroup'), 'utf8').catch(() => '');
+  return groups.includes(container.id);
 }
 
 function tmpfsTargets(container: ContainerDetails): readonly string[] {
@@ -115,7 +123,11 @@ async function isReadable(path: string): Promise<boolean> {
 const credentialName =
   /(^|[-_.])(secret[-_]?id|role[-_]?id|root[-_]token|token|unseal[-_]?keys?|pgpass|htpasswd|id_(rsa|ed25519|ecdsa))$|^\.(pgpass|my\.cnf|netrc|git-credentials)$|password|credentials|^keys\.json$|\.(key|p12|pfx|jks|keystore|env)$/i;
 
-function judgeMode(context: CollectContext, tree: MountedTree, entry: WalkedEntry): void {
+function judgeMode(
+  context: CollectContext,
+  tree: Pick<MountedTree, 'subject' | 'path' | 'location'>,
+  entry: WalkedEntry,
+): void {
   const name = entry.name === '' ? tree.path : entry.name;
   const mode = `0${entry.mode.toString(8)}`;
   const common = {

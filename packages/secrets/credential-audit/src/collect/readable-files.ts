@@ -1,7 +1,7 @@
 import type { FindingLocation } from '@devstack-core/audit-report';
 import type { Place } from '../ledger.ts';
 import { cannotCheck, reasonOf, throwIfAborted, type CollectContext } from './context.ts';
-import { readInto, walk, type WalkedEntry } from './walk.ts';
+import { searchFile, walk, type WalkedEntry } from './walk.ts';
 import type { Surface } from '../surfaces.ts';
 
 /** A folder (or file) that a container mounts, as this machine sees it. */
@@ -36,7 +36,7 @@ export async function searchReadableFiles(context: CollectContext, tree: Mounted
     if (entry.sizeBytes > limit)
       faults.add(`${entry.name} cut after ${String(limit)} of ${String(entry.sizeBytes)} bytes`);
     try {
-      leftBytes -= await readInto(entry.path, ledger.stream(place), limit);
+      leftBytes -= await searchFile({ ledger, place, limitBytes: limit }, entry.path);
     } catch (error) {
       faults.add(`${entry.name}: ${reasonOf(error)}`);
     }

@@ -1,7 +1,7 @@
 import { constants } from 'node:fs';
 import { lstat, open, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { NeedleStream } from '../searcher.ts';
+import type { Ledger, Place } from '../ledger.ts';
 import { systemCode, type AuditLimits } from './context.ts';
 
 /** A file or folder that was met. */
@@ -53,22 +53,35 @@ export async function* walk(
   }
 }
 
-/** Gives the content of a file to a search, at most so many bytes. Gives how many bytes were read; what vanished is empty. */
-export async function readInto(path: string, stream: NeedleStream, limitBytes: number): Promise<number> {
-  let done = 0;
+/** Searches the content of a file, at most so many bytes of it. Gives how many were read; what vanished is empty. */
+export async function searchFile(
+  { ledger, place, limitBytes }: { readonly ledger: Ledger; readonly place: Place; readonly limitBytes: number },
+  path: string,
+): Promise<number> {
   try {
     // Neither a link nor a pipe that was put in its place is followed or waited for.
     await using file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
-    const buffer = Buffer.allocUnsafe(256 * 1024);
-    while (done < limitBytes) {
-      const { bytesRead } = await file.read(buffer, 0, Math.min(buffer.length, limitBytes - done));
-      if (bytesRead === 0) break;
+    const { size } = await file.stat();
+    const buffer = Buffer.allocUnsafe(Math.min(size + 1, pieceBytes));
+    const first = await file.read(buffer, 0, Math.min(buffer.length, limitBytes));
+    // Most files are small: these need no stream.
+    if (first.bytesRead < buffer.length) {
+      ledger.text(place, buffer.subarray(0, first.bytesRead));
+      return first.bytesRead;
+    }
+    const stream = ledger.stream(place);
+    let done = 0;
+    for (let { bytesRead } = first; bytesRead > 0;) {
       stream.write(buffer.subarray(0, bytesRead));
       done += bytesRead;
+      ({ bytesRead } = await file.read(buffer, 0, Math.min(buffer.length, limitBytes - done)));
     }
+    stream.end();
+    return done;
   } catch (error) {
     if (systemCode(error) !== 'ENOENT') throw error;
+    return 0;
   }
-  stream.end();
-  return done;
 }
+
+const pieceBytes = 256 * 1024;
