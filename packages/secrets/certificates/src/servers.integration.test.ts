@@ -7,12 +7,14 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { rootFolder, type RootFolder } from '../test/served.ts';
 import {
   issueFromRoot,
+  probePlaintext,
   probeTls,
   readLeaf,
   renew,
   verifyServed,
   type InstalledLeaf,
   type RenewOptions,
+  type PlaintextProtocol,
   type StartTls,
   type TlsVerdictKind,
 } from './index.ts';
@@ -30,6 +32,9 @@ interface Served {
   readonly containerPort: number;
   /** What a probe for TLS finds where there is none. */
   readonly plainVerdict: TlsVerdictKind;
+  readonly protocol: PlaintextProtocol;
+  /** Makes the server refuse plain text, in the container. */
+  readonly requireTls: string;
   /** Reads /data/server.crt and /data/server.key again, in the container. */
   readonly reload: string;
   start(tls: { ca: string; cert: string; key: string }): Promise<Engine>;
@@ -41,6 +46,8 @@ const servers: readonly Served[] = [
     name: 'PostgreSQL',
     starttls: 'postgres',
     containerPort: 5432,
+    protocol: 'postgres',
+    requireTls: "sed -i 's/^host /hostssl /' /data/pg/pg_hba.conf; kill -HUP 1",
     plainVerdict: 'plaintext',
     reload: 'kill -HUP 1',
     start: (tls) => startPostgres(password, { tls }),
@@ -50,6 +57,9 @@ const servers: readonly Served[] = [
     name: 'MariaDB',
     starttls: 'mysql',
     containerPort: 3306,
+    protocol: 'mysql',
+    requireTls:
+      'mariadb --no-defaults --skip-ssl --socket=/data/my.sock -u root -e "SET GLOBAL require_secure_transport=ON"',
     plainVerdict: 'plaintext',
     reload: 'mariadb --no-defaults --skip-ssl --socket=/data/my.sock -u root -e "FLUSH SSL"',
     start: ({ cert, key }) =>
@@ -58,7 +68,7 @@ const servers: readonly Served[] = [
         ports: [3306],
         env: { TLS_CERT: cert, TLS_KEY: key },
         script:
-          'printf "%s" "$TLS_CERT" > /data/server.crt; (umask 077; printf "%s" "$TLS_KEY" > /data/server.key); echo CREATE USER anyone > /data/init.sql; mariadb-install-db --datadir=/data/my --auth-root-authentication-method=normal --skip-test-db >/dev/null 2>&1; exec mariadbd --no-defaults --datadir=/data/my --socket=/data/my.sock --bind-address=0.0.0.0 --port=3306 --skip-name-resolve --innodb-log-file-size=8M --init-file=/data/init.sql --ssl-cert=/data/server.crt --ssl-key=/data/server.key',
+          'printf "%s" "$TLS_CERT" > /data/server.crt; (umask 077; printf "%s" "$TLS_KEY" > /data/server.key); printf "FLUSH PRIVILEGES;\\nCREATE USER anyone;\\n" > /data/init.sql; mariadb-install-db --datadir=/data/my --auth-root-authentication-method=normal --skip-test-db >/dev/null 2>&1; exec mariadbd --no-defaults --datadir=/data/my --socket=/data/my.sock --bind-address=0.0.0.0 --port=3306 --skip-name-resolve --innodb-log-file-size=8M --init-file=/data/init.sql --ssl-cert=/data/server.crt --ssl-key=/data/server.key',
         ready: /ready for connections/,
       }),
     // From 11.4 on MariaDB makes itself a certificate when it has none: plain text must be asked for.
@@ -67,13 +77,16 @@ const servers: readonly Served[] = [
         user: 'mysql',
         ports: [3306],
         script:
-          'echo CREATE USER anyone > /data/init.sql; mariadb-install-db --datadir=/data/my --auth-root-authentication-method=normal --skip-test-db >/dev/null 2>&1; exec mariadbd --no-defaults --datadir=/data/my --socket=/data/my.sock --bind-address=0.0.0.0 --port=3306 --skip-ssl --innodb-log-file-size=8M --init-file=/data/init.sql',
+          'printf "FLUSH PRIVILEGES;\\nCREATE USER anyone;\\n" > /data/init.sql; mariadb-install-db --datadir=/data/my --auth-root-authentication-method=normal --skip-test-db >/dev/null 2>&1; exec mariadbd --no-defaults --datadir=/data/my --socket=/data/my.sock --bind-address=0.0.0.0 --port=3306 --skip-ssl --innodb-log-file-size=8M --init-file=/data/init.sql',
         ready: /ready for connections/,
       }),
   },
   {
     name: 'Redis',
     containerPort: 6380,
+    protocol: 'redis',
+    // A port speaks either the one or the other.
+    requireTls: 'true',
     // It takes the greeting for the beginning of a line and waits for its end.
     plainVerdict: 'timeout',
     reload: `REDISCLI_AUTH=${password} redis-cli -p 6379 config set tls-cert-file /data/server.crt tls-key-file /data/server.key | grep -q OK`,
@@ -153,6 +166,19 @@ describe.each(servers)('$name', (server) => {
       details: { oldServed: true },
     });
     expect(await probeTls(target())).toMatchObject({ verdict: 'ok', certificate: { serial: installed.serial } });
+  });
+
+  it('refuses plain text once it must, and the control goes on', async () => {
+    const { protocol } = server;
+    await engine.exec(server.requireTls);
+    const refused = async () =>
+      (await probePlaintext({ host: '127.0.0.1', port: engine.port(server.containerPort), protocol })).verdict;
+    // A reload takes its time.
+    await expect.poll(refused, { timeout: 10_000 }).toBe('refused');
+    expect((await probeTls(target())).verdict).toBe('ok');
+    await using plain = await server.startPlain();
+    const port = plain.port(server.containerPort);
+    expect((await probePlaintext({ host: '127.0.0.1', port, protocol })).verdict).toBe('accepted');
   });
 
   it('an expired certificate is named', async () => {
