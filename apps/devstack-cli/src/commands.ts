@@ -18,6 +18,22 @@ const profile = {
   describe: 'Which services: minimal, standard or reference',
   alias: 'p',
 } as const;
+const format = {
+  type: 'string',
+  value: 'name',
+  describe: 'table, json or sarif',
+  choices: ['table', 'json', 'sarif'],
+  default: 'table',
+} as const;
+const egress = {
+  type: 'string',
+  value: 'host:port',
+  describe: 'Addresses outside to try; the name servers of this machine unless given',
+} as const;
+const auditExits = [
+  [3, 'findings'],
+  [1, 'something could not be checked'],
+] as const;
 const metrics = {
   type: 'string',
   value: 'file',
@@ -256,6 +272,56 @@ export const commands: readonly CommandSpec[] = [
     examples: [['devstack vault rotate-password redis --yes', 'without a question']],
     json: true,
     run: async (args, context) => (await import('./commands/vault/rotate-password.ts')).run(args, context),
+  },
+  {
+    name: 'audit credentials',
+    group: 'Security',
+    describe: 'Look for every secret of the stack, in every encoding, wherever its containers show anything',
+    flags: {
+      format,
+      history: { type: 'boolean', describe: "Also in your shell's history files" },
+      'self-test': { type: 'boolean', describe: 'Plant a canary on every surface and see that each is found' },
+    },
+    exits: auditExits,
+    examples: [
+      ['devstack audit credentials', 'the findings, without a value in them'],
+      ['devstack audit credentials --self-test', 'proof that the audit works here'],
+    ],
+    json: true,
+    run: async (args, context) => (await import('./commands/audit/credentials.ts')).run(args, context),
+  },
+  {
+    name: 'audit capabilities',
+    group: 'Security',
+    describe: 'What each container can really do, against the compose files and the allowlist',
+    flags: { format },
+    exits: auditExits,
+    examples: [['devstack audit capabilities', 'the table, a score and the findings']],
+    json: true,
+    run: async (args, context) => (await import('./commands/audit/capabilities.ts')).run(args, context),
+  },
+  {
+    name: 'audit network',
+    group: 'Security',
+    describe: 'Every pair of services, from inside: may it, can it; and who gets out',
+    flags: { format, egress },
+    exits: auditExits,
+    examples: [['devstack audit network', 'the matrix and the findings']],
+    json: true,
+    run: async (args, context) => (await import('./commands/audit/network.ts')).run(args, context),
+  },
+  {
+    name: 'audit all',
+    group: 'Security',
+    describe: 'Credentials, capabilities, network and certificates, in one report',
+    flags: { format, egress, history: { type: 'boolean', describe: "Also your shell's history files" } },
+    exits: auditExits,
+    examples: [
+      ['devstack audit all', 'the findings'],
+      ['devstack audit all --format sarif > devstack.sarif', 'for code scanning'],
+    ],
+    json: true,
+    run: async (args, context) => (await import('./commands/audit/all.ts')).run(args, context),
   },
   {
     name: 'certs status',

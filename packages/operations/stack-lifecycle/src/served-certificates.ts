@@ -38,7 +38,7 @@ export interface CertificatesReport {
     readonly retiring: readonly string[];
   } | null;
   readonly services: readonly ServedCertificate[];
-  /** Speak TLS but do not run. */
+  /** Have a container and are to speak TLS, but do not run. */
   readonly notRunning: readonly string[];
   /** Do not speak TLS. */
   readonly plain: readonly string[];
@@ -63,8 +63,10 @@ export async function certificates(
   if (speaking.length === 0 || ca === undefined) {
     return { root: null, services: [], notRunning: speaking.map(({ name }) => name), plain };
   }
-  const containers = await (await stack.engine()).listContainers({ project: stack.project.id });
-  const isRunning = (service: ServiceModel): boolean => containers.some((one) => one.service === service.name);
+  const containers = await (await stack.engine()).listContainers({ project: stack.project.id, all: true });
+  const brought = speaking.filter((service) => containers.some((one) => one.service === service.name));
+  const isRunning = (service: ServiceModel): boolean =>
+    containers.some((one) => one.service === service.name && one.state === 'running');
   const root = await stackRoot(stack);
   return {
     root: {
@@ -73,8 +75,8 @@ export async function certificates(
       bundlePath: root.bundlePath,
       retiring: root.state.retiring.map(({ id }) => id),
     },
-    services: await Promise.all(speaking.filter(isRunning).map((service) => served(stack, service, ca, now))),
-    notRunning: speaking.filter((service) => !isRunning(service)).map(({ name }) => name),
+    services: await Promise.all(brought.filter(isRunning).map((service) => served(stack, service, ca, now))),
+    notRunning: brought.filter((service) => !isRunning(service)).map(({ name }) => name),
     plain,
   };
 }

@@ -1,0 +1,38 @@
+import { auditReport, findingId, type AuditReport, type Finding } from '@devstack-core/audit-report';
+import { certificates, type ServedCertificate, type Stack } from '@devstack-core/stack-lifecycle';
+
+const title = 'Every service with TLS presents a certificate that clients accept, and that is not about to end.';
+
+/** What is wrong with the certificates that services present, as findings. A stack without TLS has nothing to look at. */
+export async function certificateFindings(stack: Stack): Promise<AuditReport> {
+  const startedAt = new Date();
+  const { services, notRunning, plain } = await certificates(stack);
+  return auditReport({
+    tool: { name: 'certificates', version: '0.0.0' },
+    startedAt,
+    findings: services.flatMap(findingOf),
+    notChecked: notRunning.map((subject) => ({ subject, reason: 'its certificate: it does not run' })),
+    // A service without TLS was looked at: it has none to be wrong.
+    checkedCount: services.length + plain.length,
+  });
+}
+
+function findingOf(one: ServedCertificate): readonly Finding[] {
+  if (one.verdict === 'ok' && one.state === 'ok') return [];
+  const refused = one.verdict !== 'ok';
+  const ruleId = refused ? 'certificate-refused' : 'certificate-ends-soon';
+  const until = one.notAfter === null ? '' : `, valid until ${one.notAfter}`;
+  return [
+    {
+      id: findingId(ruleId, one.service),
+      ruleId,
+      severity: refused ? 'high' : one.state === 'critical' ? 'high' : 'medium',
+      title,
+      subject: one.service,
+      message: refused
+        ? `A client that verifies refuses ${one.service}: ${one.verdict} ${one.reason}${until}.`
+        : `The certificate of ${one.service} is ${one.state}${until}.`,
+      remediation: `devstack certs renew ${one.service} --force`,
+    },
+  ];
+}
