@@ -136,12 +136,16 @@ describe('a server that speaks TLS', () => {
     expect(report.longestLived).toBeGreaterThan(50);
 
     const control = await running();
-    await expect.poll(async () => (await control.health()).services['certificate']).toBe('connected');
+    await expect
+      .poll(async () => (await control.health()).services['certificate'], { timeout: 10_000 })
+      .toBe('connected');
     const others = load(control.tlsUrl, stack.roots);
     const port = Number(new URL(control.tlsUrl).port);
     await control.service.drain();
     await using again = await running({ tls: { ...stack.tlsSettings.tls, listen: { host: '127.0.0.1', port } } });
-    await expect.poll(async () => (await again.health()).services['certificate']).toBe('connected');
+    await expect
+      .poll(async () => (await again.health()).services['certificate'], { timeout: 10_000 })
+      .toBe('connected');
     expect((await others.stop()).failures).not.toEqual([]);
   });
 

@@ -1,7 +1,7 @@
 import { inspect } from 'node:util';
 import { Secret } from '@devstack-core/redaction';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { startMariadb, type Engine } from '../test/engines.ts';
+import { makeCertificatesFor, startMariadb, type Engine, type TestCertificates } from '../test/engines.ts';
 import { awkwardPassword } from '../test/passwords.ts';
 import { connectMysql } from './mysql.ts';
 import type { ConnectionOptions } from './options.ts';
@@ -9,9 +9,13 @@ import type { ConnectionOptions } from './options.ts';
 describe('MySQL (MariaDB)', () => {
   let engine: Engine;
   let options: ConnectionOptions;
+  let certificates: TestCertificates;
 
   beforeAll(async () => {
-    engine = await startMariadb(awkwardPassword);
+    const [own] = await makeCertificatesFor(['DNS:mysql,DNS:localhost']);
+    if (own === undefined) throw new Error('no certificates');
+    certificates = own;
+    engine = await startMariadb(awkwardPassword, { tls: certificates });
     options = {
       host: '127.0.0.1',
       port: engine.port(3306),
@@ -31,6 +35,24 @@ describe('MySQL (MariaDB)', () => {
         new Uint8Array([255, 0]),
       ]),
     ).toEqual([{ t: 'zoë', n: 7, h: 'FF00' }]);
+  });
+
+  it.each([
+    ['by the name that it is reached by', { host: 'localhost' }, {}],
+    ['by the name that is given', {}, { servername: 'mysql' }],
+  ])('verifies the certificate %s', async (_how, where, name) => {
+    await using connection = await connectMysql({ ...options, ...where, tls: { ca: certificates.ca, ...name } });
+    const [row] = await connection.query<{ Value: string }>("SHOW STATUS LIKE 'Ssl_cipher'");
+    expect(row?.Value).not.toBe('');
+  });
+
+  it.each([
+    ['an unknown authority', { servername: 'mysql' }, false],
+    ['a name that the certificate has not', { servername: 'elsewhere.example' }, true],
+    ['an address that no name is given for', {}, true],
+  ])('refuses %s', async (_what, name, isTrusted) => {
+    const tls = { ...name, ...(isTrusted ? { ca: certificates.ca } : {}) };
+    await expect(connectMysql({ ...options, tls })).rejects.toMatchObject({ code: 'TLS_FAILED' });
   });
 
   it('gives no rows for a statement that returns none', async () => {

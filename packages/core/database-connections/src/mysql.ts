@@ -1,18 +1,34 @@
+import { connect, type Socket } from 'node:net';
 import { isSecret } from '@devstack-core/redaction';
-import type { Classify } from './failure.ts';
+import { failure, type Classify, type Target } from './failure.ts';
 import { Lifetime } from './lifetime.ts';
 import { passwordOf, tlsOptions, type ConnectionOptions, type Parameter } from './options.ts';
 import type { SqlConnection } from './postgres.ts';
 
-/** Connects to MySQL or MariaDB. Integers beyond 2^53 come back as strings. */
+/**
+ * Connects to MySQL or MariaDB. Integers beyond 2^53 come back as strings. With TLS the server needs a name to verify: `host`, or
+ * `tls.servername` where `host` is an address.
+ */
 export async function connectMysql(options: ConnectionOptions): Promise<SqlConnection> {
   const { host, port, username, database, connectTimeoutMs, commandTimeoutMs, signal } = options;
   const password = await passwordOf(options.password);
   // Through `default`: a bundle of ES modules does not give the names of a CommonJS module.
   const { default: mysql } = await import('mysql2');
+  const target: Target = { engine: 'MySQL', host, port, username, password };
   const ssl = tlsOptions(options);
+  // The driver verifies no name unless told, and then the one that it connects to: where that is an address, Node would take `localhost`.
+  if (ssl !== undefined && ssl.servername === undefined)
+    throw failure(target, 'tlsFailed', 'an address proves nothing here, give the name in its certificate (servername)');
+  const secure =
+    ssl === undefined
+      ? {}
+      : {
+          ssl: { ...ssl, verifyIdentity: true },
+          host: ssl.servername ?? host,
+          stream: () => openSocket({ host, port }),
+        };
   const lifetime = await Lifetime.open({
-    target: { engine: 'MySQL', host, port, username, password },
+    target,
     classify,
     connectTimeoutMs,
     commandTimeoutMs,
@@ -24,7 +40,7 @@ export async function connectMysql(options: ConnectionOptions): Promise<SqlConne
         user: username,
         password: password.reveal(),
         ...(database === undefined ? {} : { database }),
-        ...(ssl === undefined ? {} : { ssl }),
+        ...secure,
         charset: 'utf8mb4',
         supportBigNumbers: true,
         connectTimeout: 2 ** 31 - 1,
@@ -56,6 +72,11 @@ export async function connectMysql(options: ConnectionOptions): Promise<SqlConne
     close: async () => lifetime.close(),
     [Symbol.asyncDispose]: async () => lifetime.close(),
   };
+}
+
+// As the driver opens its own.
+function openSocket(address: { readonly host: string; readonly port: number }): Socket {
+  return connect(address).setNoDelay(true).setKeepAlive(true);
 }
 
 type Bindable = string | number | bigint | boolean | null | Date | Buffer;
