@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { readFile, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Secret, type SecretRegistry } from '@devstack-core/redaction';
@@ -10,8 +10,10 @@ import type { TestStack } from './test-stack.ts';
 
 /** Vault of a test stack, as the machine reaches it. */
 export function vaultOf(stack: TestStack, token?: Secret): VaultClient {
+  const isPlain = ['', 'false'].includes(stack.env['DEVSTACK_TLS'] ?? '');
   return createVaultClient({
-    address: `http://127.0.0.1:${String(stack.port(8200))}`,
+    address: isPlain ? `http://127.0.0.1:${String(stack.port(8200))}` : `https://127.0.0.1:${String(stack.port(8210))}`,
+    ...(isPlain ? {} : { ca: readFileSync(join(stack.folder, 'certificates/ca.crt'), 'utf8') }),
     ...(token === undefined ? {} : { token }),
   });
 }

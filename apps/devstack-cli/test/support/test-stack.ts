@@ -36,7 +36,9 @@ export interface TestStack {
   remove(): Promise<void>;
 }
 
-const standardPorts = [2222, 3000, 3306, 5432, 5672, 6379, 6380, 6381, 6432, 8080, 8200, 15_672, 27_017];
+const plainPorts = [2222, 3000, 3306, 5432, 5672, 6379, 6380, 6381, 6432, 8080, 8200, 15_672, 27_017];
+const tlsPorts = [3443, 5671, 6390, 6391, 6392, 8210, 8443, 15_671, 27_018];
+const standardPorts = [...plainPorts, ...tlsPorts];
 
 /** Makes the folder and finds ports; starts nothing. A watcher removes the stack if this process dies, however it does. */
 export async function createTestStack(extra: Readonly<Record<string, string>> = {}): Promise<TestStack> {

@@ -1,0 +1,326 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { createRoot, probeTls, type StartTls } from '@devstack-core/certificates';
+import {
+  connectAmqp,
+  connectMongo,
+  connectMysql,
+  connectPostgres,
+  connectRedis,
+} from '@devstack-core/database-connections';
+import { Secret } from '@devstack-core/redaction';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describeResult } from '../support/cli.ts';
+import { docker, program, until } from '../support/programs.ts';
+import { readAllSecrets, type Credentials } from '../support/secrets.ts';
+import { createTestStack, type TestStack } from '../support/test-stack.ts';
+
+// One standard stack that refuses plain connections: what it proves of itself, and that each proof can fail.
+
+interface Report {
+  readonly verdict: string;
+  readonly findings: readonly { readonly ruleId: string; readonly subject: string; readonly message: string }[];
+  readonly notChecked: readonly { readonly subject: string; readonly reason: string }[];
+}
+interface CertsStatus {
+  readonly services: readonly {
+    readonly service: string;
+    readonly verdict: string;
+    readonly state: string;
+    readonly serial: string;
+  }[];
+}
+
+type Server = readonly [service: string, port: number, startTls?: StartTls | undefined];
+
+const servers: readonly Server[] = [
+  ['vault', 8210],
+  ['postgres', 5432, 'postgres'],
+  ['pgbouncer', 6432, 'postgres'],
+  ['redis-1', 6390],
+  ['redis-2', 6391],
+  ['redis-3', 6392],
+  ['mysql', 3306, 'mysql'],
+  ['mongodb', 27_018],
+  ['rabbitmq', 5671],
+  ['forgejo', 3443],
+];
+
+let stack: TestStack;
+let secrets: Readonly<Record<string, Credentials>>;
+let ca: string;
+
+beforeAll(async () => {
+  stack = await createTestStack({ DEVSTACK_TLS: 'required' });
+  await stack.expectRun(0, ['up']);
+  ca = readFileSync(join(stack.folder, 'certificates/ca.crt'), 'utf8');
+  secrets = await readAllSecrets(stack);
+});
+
+afterAll(async () => {
+  await stack.remove();
+}, 180_000);
+
+const container = (service: string): string => `${stack.project}-${service}-1`;
+
+function probe(
+  [service, port, starttls]: Server,
+  other: Partial<Parameters<typeof probeTls>[0]> = {},
+): ReturnType<typeof probeTls> {
+  return probeTls({
+    host: '127.0.0.1',
+    port: stack.port(port),
+    servername: service,
+    ca,
+    ...(starttls === undefined ? {} : { starttls }),
+    ...other,
+  });
+}
+
+function login(service: string): { host: string; username: string; password: Secret } {
+  const { username = '', password = '' } = secrets[service] ?? {};
+  return { host: '127.0.0.1', username, password: new Secret(password) };
+}
+
+describe('TLS, required', () => {
+  test('every service presents a certificate that clients accept', async () => {
+    const { services } = await stack.json<CertsStatus>(['certs', 'status']);
+    expect(services.map(({ service, verdict, state }) => [service, verdict, state])).toEqual(
+      servers.map(([service]) => [service, 'ok', 'ok']),
+    );
+  });
+
+  test.each(servers.map((server) => ({ service: server[0], server })))(
+    '$service: a client that trusts another root, or expects another name, refuses it',
+    async ({ server }) => {
+      await using stranger = await strangeRoot();
+      expect((await probe(server)).verdict).toBe('ok');
+      expect((await probe(server, { ca: stranger.bundlePem })).verdict).toBe('untrusted');
+      expect((await probe(server, { servername: 'somebody-else' })).verdict).toBe('name-mismatch');
+      expect((await probe(server, { maxVersion: 'TLSv1.1', minVersion: 'TLSv1.1' })).verdict).not.toBe('ok');
+    },
+  );
+
+  const tls = (service: string) => ({ ca, servername: service });
+  const connections: Readonly<Record<string, (encrypted: boolean) => Promise<AsyncDisposable>>> = {
+    postgres: (encrypted) =>
+      connectPostgres({ ...login('postgres'), port: stack.port(5432), database: 'devstack', tls: encrypted && tls('postgres') }),
+    pgbouncer: (encrypted) =>
+      connectPostgres({ ...login('postgres'), port: stack.port(6432), database: 'devstack', tls: encrypted && tls('pgbouncer') }),
+    mysql: (encrypted) => connectMysql({ ...login('mysql'), port: stack.port(3306), tls: encrypted && tls('mysql') }),
+    mongodb: (encrypted) =>
+      connectMongo({ ...login('mongodb'), port: stack.port(encrypted ? 27_018 : 27_017), tls: encrypted && tls('mongodb') }),
+    'redis-1': (encrypted) =>
+      connectRedis({ ...login('redis'), port: stack.port(encrypted ? 6390 : 6379), tls: encrypted && tls('redis-1') }),
+    rabbitmq: (encrypted) =>
+      connectAmqp({ ...login('rabbitmq'), port: stack.port(encrypted ? 5671 : 5672), tls: encrypted && tls('rabbitmq') }),
+  }; // prettier-ignore
+
+  test.each(Object.keys(connections))('%s refuses the right password over a plain connection', async (service) => {
+    const connect = connections[service];
+    await using encrypted = await connect?.(true);
+    expect(encrypted).toBeDefined();
+    await expect(connect?.(false)).rejects.toMatchObject({
+      code: expect.stringMatching(/CONNECTION_|TLS_|AUTHENTICATION_|DATABASE_ERROR/) as unknown,
+    });
+  });
+
+  test.each([
+    ['vault', 8200, '/v1/sys/health'],
+    ['forgejo', 3000, '/api/healthz'],
+    ['rabbitmq', 15_672, '/api/overview'],
+  ])('%s does not answer plain HTTP', async (_service, port, path) => {
+    await expect(fetch(`http://127.0.0.1:${String(stack.port(port))}${path}`)).rejects.toThrow();
+  });
+});
+
+describe('the audits', () => {
+  test('find nothing on a stack as it was brought up, and leave nothing out', async () => {
+    const report = await stack.json<Report>(['audit', 'all']);
+    expect(report.findings).toEqual([]);
+    expect(report.notChecked).toEqual([]);
+  });
+
+  test('find a canary on every surface', async () => {
+    const result = await stack.json<{ surfaces: readonly { found: boolean }[] }>([
+      'audit',
+      'credentials',
+      '--self-test',
+    ]);
+    expect(result.surfaces.length).toBeGreaterThan(15);
+    expect(result.surfaces.filter(({ found }) => !found)).toEqual([]);
+  });
+
+  test('name a secret in an environment, a label, a log, an argument and a readable file, each with its place', async () => {
+    const password = secrets['postgres']?.['password'] ?? '';
+    const name = `${stack.project}-planted`;
+    const encoded = Buffer.from(`x${password}`).toString('base64');
+    await program('docker', [
+      'run', '-d', '--name', name, '--label', `com.docker.compose.project=${stack.project}`, '--label', `note=${password}`,
+      '-e', `PLANTED=${password}`, '-v', `${name}:/planted`, '--entrypoint', 'sh', 'devstack/base:local',
+      '-c', `echo ${encoded}; echo "$PLANTED" > /planted/file; chmod 644 /planted/file; exec sleep 300`,
+    ]); // prettier-ignore
+    try {
+      await docker('exec', name, 'sh', '-c', `true ${password}`);
+      const result = await stack.expectRun(3, ['audit', 'credentials', '--json']);
+      const { findings } = JSON.parse(result.stdout) as Report;
+      const rules = findings.filter(({ subject }) => subject.includes('planted')).map(({ ruleId }) => ruleId);
+      expect(rules).toEqual(
+        expect.arrayContaining([
+          'secret-in-environment',
+          'secret-in-label',
+          'secret-in-log',
+          'secret-in-process-environment',
+          'secret-in-exec',
+          'secret-in-readable-file',
+        ]),
+      );
+      expect(findings.every(({ message }) => message.includes('secret/services/postgres'))).toBe(true);
+      expect(result.stdout).not.toContain(password);
+    } finally {
+      await docker('rm', '-f', '-v', name);
+      await docker('volume', 'rm', '-f', name);
+    }
+  });
+
+  test('name a capability that was added at run time', async () => {
+    const name = `${stack.project}-added`;
+    await docker(
+      'create', '--name', name, '--label', `com.docker.compose.project=${stack.project}`, '--label', 'com.docker.compose.service=redis-1',
+      '--cap-add', 'SYS_ADMIN', 'devstack/base:local', 'true',
+    ); // prettier-ignore
+    try {
+      const result = await stack.expectRun(3, ['audit', 'capabilities', '--json']);
+      const { findings } = JSON.parse(result.stdout) as Report;
+      expect(findings.some(({ message }) => message.includes('SYS_ADMIN'))).toBe(true);
+    } finally {
+      await docker('rm', '-f', name);
+    }
+  });
+
+  test('name a network that was joined at run time', async () => {
+    await docker('network', 'connect', `${stack.project}_cache`, container('mysql'));
+    try {
+      const result = await stack.expectRun(3, ['audit', 'network', '--json']);
+      const { findings } = JSON.parse(result.stdout) as Report;
+      expect(findings.some(({ subject, message }) => `${subject} ${message}`.includes('mysql'))).toBe(true);
+    } finally {
+      await docker('network', 'disconnect', `${stack.project}_cache`, container('mysql'));
+    }
+    expect((await stack.json<Report>(['audit', 'network'])).findings).toEqual([]);
+  });
+
+  test('say so when Vault is sealed, and fail', async () => {
+    await stack.expectRun(0, ['down', 'vault']);
+    const result = await stack.expectRun(1, ['audit', 'credentials']);
+    expect(result.stderr).toMatch(/\[VAULT_/);
+    await stack.expectRun(0, ['up']);
+  });
+
+  test('give SARIF with a file for every result', async () => {
+    const result = await stack.expectRun(0, ['audit', 'all', '--format', 'sarif']);
+    expect(JSON.parse(result.stdout)).toMatchObject({ version: '2.1.0', runs: [{ results: [] }] });
+  });
+});
+
+describe('a certificate that lives half a minute', () => {
+  const env = { DEVSTACK_CERTIFICATE_TTL_SECONDS: '30' };
+
+  // New connections, one after the other: each verifies chain and name and asks a question.
+  async function queryUntil(end: AbortSignal): Promise<{ ok: number; failed: readonly string[] }> {
+    const failed: string[] = [];
+    let ok = 0;
+    while (!end.aborted) {
+      try {
+        await using connection = await connectPostgres({
+          ...login('postgres'),
+          port: stack.port(5432),
+          database: 'devstack',
+          tls: { ca, servername: 'postgres' },
+        });
+        await connection.query('SELECT 1');
+        ok += 1;
+      } catch (error) {
+        failed.push(error instanceof Error ? error.message : 'unknown');
+      }
+    }
+    return { ok, failed };
+  }
+
+  const served = async (): Promise<string> => (await probe(['postgres', 5432, 'postgres'])).certificate?.serial ?? '';
+
+  test('is renewed by the watch under load without a failed query; a restart would fail some', async () => {
+    await stack.expectRun(0, ['up'], { env });
+    const serials = new Set([await served()]);
+    const end = new AbortController();
+    const load = queryUntil(end.signal);
+    const watch = stack.run(['certs', 'watch', 'postgres', '--interval', '5'], {
+      env,
+      onStdout: (line, child) => {
+        if (line.includes('postgres: renewed')) void served().then((serial) => serials.add(serial));
+        if (serials.size >= 3) child.kill('SIGINT');
+      },
+    });
+    const result = await watch;
+    end.abort();
+    const { ok, failed } = await load;
+    expect(result.exitCode, describeResult(result)).toBe(130);
+    expect(serials.size).toBeGreaterThanOrEqual(3);
+    expect(failed).toEqual([]);
+    expect(ok).toBeGreaterThan(100);
+
+    const control = new AbortController();
+    const interrupted = queryUntil(control.signal);
+    await docker('restart', container('postgres'));
+    await sleep(500);
+    control.abort();
+    expect((await interrupted).failed.length).toBeGreaterThan(0);
+  });
+
+  test('is named by the audit once it is over', async () => {
+    await until(
+      'the end of the certificate of pgbouncer',
+      async () => (await probe(['pgbouncer', 6432, 'postgres'])).verdict === 'expired',
+    );
+    const result = await stack.expectRun(3, ['certs', 'status', '--json'], { env });
+    const { services } = JSON.parse(result.stdout) as CertsStatus;
+    expect(services.find(({ service }) => service === 'pgbouncer')).toMatchObject({ verdict: 'expired' });
+    await stack.expectRun(0, ['certs', 'renew', 'pgbouncer'], { env });
+    expect((await probe(['pgbouncer', 6432, 'postgres'])).verdict).toBe('ok');
+  });
+});
+
+describe('going over', () => {
+  test('to a new root and to plain connections keeps the data and the passwords', async () => {
+    await stack.expectRun(0, ['up']);
+    const before = (await probe(['postgres', 5432, 'postgres'])).certificate?.issuer;
+    await stack.expectRun(0, ['certs', 'rotate-ca', '--yes']);
+    const both = readFileSync(join(stack.folder, 'certificates/ca.crt'), 'utf8');
+    expect((await probe(['postgres', 5432, 'postgres'], { ca: both })).verdict).toBe('ok');
+    await stack.expectRun(0, ['certs', 'rotate-ca', '--retire', '--yes']);
+    expect((await probe(['postgres', 5432, 'postgres'], { ca })).verdict).toBe('untrusted');
+    ca = readFileSync(join(stack.folder, 'certificates/ca.crt'), 'utf8');
+    for (const server of servers) expect((await probe(server)).verdict, server[0]).toBe('ok');
+    expect(before).toBeDefined();
+
+    await stack.expectRun(0, ['up'], { env: { DEVSTACK_TLS: 'false' } });
+    await using connection = await connectPostgres({
+      ...login('postgres'),
+      port: stack.port(5432),
+      database: 'devstack',
+    });
+    expect(await connection.query('SELECT 1 AS one')).toEqual([{ one: 1 }]);
+  });
+});
+
+async function strangeRoot(): Promise<{ readonly bundlePem: string } & AsyncDisposable> {
+  const { mkdtemp, rm } = await import('node:fs/promises');
+  const { tmpdir } = await import('node:os');
+  const directory = await mkdtemp(join(tmpdir(), 'devstack-root-'));
+  const { bundlePem } = await createRoot({
+    directory: join(directory, 'root'),
+    passphrase: new Secret('not the stack'),
+  });
+  return { bundlePem, [Symbol.asyncDispose]: () => rm(directory, { recursive: true, force: true }) };
+}
