@@ -35,7 +35,10 @@ function keeper(options: { lifetimeMs: number; backdatedMs?: number }) {
   };
   const kept = new CertificateKeeper({
     issue,
-    roots: () => state.roots,
+    roots: () => {
+      if (state.roots === '') throw new Error('ENOENT');
+      return state.roots;
+    },
     serve: ({ serial }) => {
       if (state.refuses) throw new Error('key values mismatch');
       served.push(serial);
@@ -132,6 +135,8 @@ describe('a certificate', () => {
     const { kept, state, logged } = keeper({ lifetimeMs: 90 * day });
     using _ended = kept;
     await kept.start();
+    // For a moment they are not there: that says nothing of a change.
+    state.roots = '';
     await vi.advanceTimersByTimeAsync(10 * minute);
     state.roots = 'other roots';
     await vi.advanceTimersByTimeAsync(minute);
