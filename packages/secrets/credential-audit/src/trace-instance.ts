@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto';
-import { constants } from 'node:fs';
+import { constants, existsSync } from 'node:fs';
 import { access, mkdir, mkdtemp, readFile, readdir, rmdir, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { run } from '@devstack-core/command-runner';
 
 /** A private instance of the kernel's tracing, which tells of every program that is started on this machine. */
@@ -25,7 +25,8 @@ export async function openTrace(): Promise<TraceInstance> {
   };
   try {
     const root = (await mounted()) ?? (await mountOne(cleanup));
-    const folder = join(root, 'instances', `credential-audit-${randomBytes(4).toString('hex')}`);
+    await sweepInstances(join(root, 'instances'));
+    const folder = join(root, 'instances', `${prefix}${String(process.pid)}-${randomBytes(4).toString('hex')}`);
     await mkdir(folder);
     cleanup.push(() => rmdir(folder));
     const set = (file: string, value: string): Promise<void> => writeFile(join(folder, file), value);
@@ -59,11 +60,37 @@ async function mounted(): Promise<string | undefined> {
 }
 
 async function mountOne(cleanup: (() => Promise<unknown>)[]): Promise<string> {
-  const folder = await mkdtemp(join(tmpdir(), 'credential-audit-trace-'));
+  await sweepMounts();
+  const folder = await mkdtemp(join(tmpdir(), `${prefix}${String(process.pid)}-`));
   cleanup.push(() => rmdir(folder));
   await run(['mount', '-t', 'tracefs', 'tracefs', folder]);
   cleanup.push(() => run(['umount', folder]));
   return folder;
+}
+
+const prefix = 'credential-audit-trace-';
+
+// What a killed process left behind: names hold the process that made them.
+async function sweepInstances(folder: string): Promise<void> {
+  for (const name of (await readdir(folder)).filter(isLeftBehind)) {
+    await writeFile(join(folder, name, 'events/sched/sched_process_exec/enable'), '0').catch(() => undefined);
+    await rmdir(join(folder, name)).catch(() => undefined);
+  }
+}
+
+async function sweepMounts(): Promise<void> {
+  const mounts = await readFile('/proc/mounts', 'utf8');
+  for (const [, folder = ''] of mounts.matchAll(/^\S+ (\S+) tracefs /gm)) {
+    if (!isLeftBehind(basename(folder))) continue;
+    await sweepInstances(join(folder, 'instances'));
+    await run(['umount', folder], { check: false });
+    await rmdir(folder).catch(() => undefined);
+  }
+}
+
+function isLeftBehind(name: string): boolean {
+  const pid = name.startsWith(prefix) ? /^\d+/.exec(name.slice(prefix.length))?.[0] : undefined;
+  return pid !== undefined && !existsSync(join('/proc', pid));
 }
 
 async function lostEvents(folder: string): Promise<number> {

@@ -14,7 +14,6 @@ async function shell(script: string, ...args: readonly string[]): Promise<void> 
 
 // What this kernel and these rights allow decides the mode: the result must say which, and the control must be found in either.
 it('sees the programs that start while something runs, finds a planted value in the arguments of one, and leaves no trace', async () => {
-  const before = await readFile('/proc/mounts', 'utf8');
   const leaking = await watchProcesses({
     needles,
     run: () => shell('sleep 0.05; /bin/echo "$1"; A="$1" sleep 0.2', value),
@@ -35,7 +34,7 @@ it('sees the programs that start while something runs, finds a planted value in 
   } else {
     expect(clean.modeReason).toBeTruthy();
   }
-  expect(await readFile('/proc/mounts', 'utf8')).toBe(before);
+  expect(await readFile('/proc/mounts', 'utf8')).not.toContain(`credential-audit-trace-${String(process.pid)}-`);
 });
 
 it('watches one run while another is watched', async () => {
@@ -43,4 +42,20 @@ it('watches one run while another is watched', async () => {
     [1, 2].map(() => watchProcesses({ needles, run: () => shell('sleep 0.1; exec sleep 0.2', value) })),
   );
   for (const { report } of both) expect(report.findings.length).toBeGreaterThan(0);
+});
+
+it('takes away what a killed watch left behind', async () => {
+  const module = new URL('index.ts', import.meta.url).href;
+  const script = `import { watchProcesses } from '${module}';
+    await watchProcesses({ needles: [], run: () => { console.log('on'); return new Promise((resolve) => setTimeout(resolve, 60_000)); } });`;
+  const child = spawn(process.execPath, ['--conditions=@devstack-core/source', '--input-type=module', '-e', script], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  await once(child.stdout, 'data');
+  child.kill('SIGKILL');
+  await once(child, 'close');
+  const { mode } = await watchProcesses({ needles, run: () => 1 });
+  const mounts = await readFile('/proc/mounts', 'utf8');
+  expect(mounts).not.toContain(`credential-audit-trace-${String(child.pid)}-`);
+  expect(['kernel-events', 'sampling']).toContain(mode);
 });

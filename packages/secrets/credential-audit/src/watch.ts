@@ -146,17 +146,20 @@ async function watchWith(
     stop: async () => {
       Atomics.store(stop, 0, 1);
       Atomics.notify(stop, 0);
-      await trace?.mark(end);
-      await ended.promise;
-      watch.lost = (await trace?.lost()) ?? 0;
-      await worker.terminate();
-      await trace?.[Symbol.asyncDispose]();
+      try {
+        await trace?.mark(end);
+        await ended.promise;
+        watch.lost = (await trace?.lost()) ?? 0;
+        await worker.terminate();
+      } finally {
+        await trace?.[Symbol.asyncDispose]();
+      }
     },
   };
   const running = Promise.withResolvers<string>();
   const ready = Promise.withResolvers<number>();
   const ended = Promise.withResolvers<undefined>();
-  const worker = new Worker(threadSource, { eval: true, workerData: orders, env: {}, stdout: true, stderr: true });
+  const worker = new Worker(threadSource, { eval: true, workerData: orders, env: {}, execArgv: [] });
   worker.on('message', (news: WatchNews) => {
     if (news.type === 'thread') running.resolve(news.id);
     else if (news.type === 'ready') ready.resolve(news.pid);
@@ -170,18 +173,23 @@ async function watchWith(
     watch.refused.add(`the watch broke off (${reasonOf(error)})`);
     ended.resolve(undefined);
   });
-  const thread = await running.promise;
-  if (trace !== undefined) await hurry(thread);
-  await trace?.mark(begin);
-  const pid = await ready.promise;
-  if (trace === undefined || (await isOurs(procRoot, pid))) return watch;
-  // In a container the kernel's process ids are not those of our /proc.
-  const { stop: leave } = watch;
-  await leave();
-  throw new DevstackError({
-    code: CredentialAuditErrorCode.traceUnusable,
-    message: 'this process has a process namespace of its own',
-  });
+  // Whoever does not wait for them any more must not be ended by their failure.
+  for (const promise of [running.promise, ready.promise]) promise.catch(() => undefined);
+  try {
+    const thread = await running.promise;
+    if (trace !== undefined) await hurry(thread);
+    await trace?.mark(begin);
+    const pid = await ready.promise;
+    if (trace === undefined || (await isOurs(procRoot, pid))) return watch;
+    // In a container the kernel's process ids are not those of our /proc.
+    throw new DevstackError({
+      code: CredentialAuditErrorCode.traceUnusable,
+      message: 'this process has a process namespace of its own',
+    });
+  } catch (error) {
+    await watch.stop();
+    throw error;
+  }
 }
 
 // Real-time for the one thread that only waits and reads: beside busy neighbours even the best niceness comes some milliseconds late.
@@ -198,8 +206,8 @@ async function isOurs(procRoot: string, pid: number): Promise<boolean> {
   );
 }
 
-// In a thread of CommonJS; its text is the function's own, so bundles of this package need no second file.
-const threadSource = `const { parentPort, workerData } = require('node:worker_threads');
+// The text of the thread is the function's own, so bundles of this package need no second file.
+const threadSource = `const { parentPort, workerData } = process.getBuiltinModule('node:worker_threads');
 (${watchThread.toString()})(workerData, (news) => { parentPort.postMessage(news); });`;
 
 function note(watch: Watch, ledger: Ledger, news: Extract<WatchNews, { type: 'process' }>): void {

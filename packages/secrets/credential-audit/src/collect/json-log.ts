@@ -53,7 +53,7 @@ async function openLog(path: string): Promise<OpenLog> {
   }
 }
 
-const blockBytes = 1 << 20;
+const blockBytes = 256 * 1024;
 
 async function* readFileOf(file: FileHandle, sizeBytes: number): AsyncGenerator<LogBytes, void, undefined> {
   const block = Buffer.allocUnsafe(blockBytes);
