@@ -1,7 +1,6 @@
 import { setTimeout as timeout } from 'node:timers/promises';
 import { isDevstackError } from '@devstack-core/errors';
 import { hourMs, minuteMs, secondMs } from './duration.ts';
-import type { InstalledLeaf } from './leaf-files.ts';
 import { renewalTime, renewBeforeMs } from './needs-renewal.ts';
 import { renew, type RenewalReason, type RenewOptions } from './renew.ts';
 
@@ -94,5 +93,3 @@ function leftMs(error: unknown, now: Date): number {
 async function defaultSleep(ms: number, signal: AbortSignal | undefined): Promise<void> {
   await timeout(ms, undefined, signal === undefined ? {} : { signal }).catch(() => undefined);
 }
-
-export type { InstalledLeaf };
