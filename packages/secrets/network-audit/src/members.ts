@@ -63,7 +63,8 @@ function memberOf(
   return {
     service: container.service ?? container.name,
     containerId: container.id,
-    networks: Object.fromEntries(networks),
+    // `none` and `host` are listed too, without an address.
+    networks: Object.fromEntries(networks.filter(([, addresses]) => addresses.length > 0)),
     ports: [
       ...new Set([...Object.values(service?.containerPorts ?? {}), ...tcp.map(({ containerPort }) => containerPort)]),
     ],
