@@ -334,6 +334,15 @@ describe('files in volumes and mounts', () => {
     expect(report.notChecked).toEqual([]);
   });
 
+  it('of any size are searched to their end', async () => {
+    const source = await tree({ big: [0o644, `${'x'.repeat(700_000)}${value}`] });
+    const engine = fakeEngine([container('db', { mounts: [mount({ source })] })]);
+    const report = await audit(engine, { surfaces: ['volume-files'], local: true });
+    expect(report.findings[0]?.message).toContain('big, at byte 700000 (raw)');
+    const cut = await audit(engine, { surfaces: ['volume-files'], local: true, limits: { fileBytes: 600_000 } });
+    expect(cut).toMatchObject({ verdict: 'incomplete', findings: [] });
+  });
+
   it('that are too big are cut, which is told', async () => {
     const source = await tree({ big: [0o644, `${'x'.repeat(1000)}${value}`], more: [0o644, 'y'] });
     const engine = fakeEngine([container('db', { mounts: [mount({ source })] })], {

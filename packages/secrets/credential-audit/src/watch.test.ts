@@ -51,6 +51,11 @@ describe('watching by sampling', () => {
     expect(report.notChecked.map(({ subject }) => subject)).toEqual(['secret/db password', 'short-lived processes']);
   });
 
+  it('is refused where there is no /proc', async () => {
+    const nowhere = { needles, mode: 'sampling', procRoot: join(folder, 'none'), run: () => 1 } as const;
+    await expect(watchProcesses(nowhere)).rejects.toMatchObject({ code: 'WATCH_IMPOSSIBLE' });
+  });
+
   it('fails as what is watched fails, and with the signal', async () => {
     const failing = watchProcesses({
       needles,

@@ -47,7 +47,7 @@ export interface WatchResult<T> {
 
 /**
  * Watches the arguments and the environment of every program that is started on this machine while `run` executes. The kernel's exec
- * events lead to each (Linux, root); elsewhere /proc is sampled, which is never a pass, as it can miss. Throws what `run` throws, INTERRUPTED.
+ * events lead to each (Linux, root); elsewhere /proc is sampled, which is never a pass, as it can miss. Throws what `run` throws, WATCH_IMPOSSIBLE, INTERRUPTED.
  */
 export async function watchProcesses<T>(options: WatchOptions<T>): Promise<WatchResult<T>> {
   const { signal, procRoot = '/proc' } = options;
@@ -117,17 +117,24 @@ async function startWatch(
   pollMs: number,
   ledger: Ledger,
 ): Promise<Watch> {
-  if (mode === 'sampling') return watchWith(undefined, 'sampling was asked for', procRoot, pollMs, ledger);
+  if (mode === 'sampling') return sample('sampling was asked for', procRoot, pollMs, ledger);
   try {
     return await watchWith(await openTrace(), undefined, procRoot, pollMs, ledger);
   } catch (error) {
-    return watchWith(
-      undefined,
-      `the kernel's exec events cannot be had (${reasonOf(error)})`,
-      procRoot,
-      pollMs,
-      ledger,
-    );
+    return sample(`the kernel's exec events cannot be had (${reasonOf(error)})`, procRoot, pollMs, ledger);
+  }
+}
+
+async function sample(modeReason: string, procRoot: string, pollMs: number, ledger: Ledger): Promise<Watch> {
+  try {
+    return await watchWith(undefined, modeReason, procRoot, pollMs, ledger);
+  } catch (error) {
+    throw new DevstackError({
+      code: CredentialAuditErrorCode.watchImpossible,
+      message: `Processes cannot be watched: ${modeReason}, and ${procRoot} cannot be read (${reasonOf(error)}).`,
+      hint: 'Watch on Linux, on the machine whose processes are meant.',
+      details: { procRoot },
+    });
   }
 }
 
