@@ -124,7 +124,7 @@ export async function startTestStack(): Promise<TestStack> {
     async rotateMysqlPassword() {
       const next = password();
       await mysql.exec(
-        `mariadb --socket=/data/my.sock --user=root -e "ALTER USER devstack IDENTIFIED BY '${next}'; KILL USER devstack"`,
+        `mariadb --skip-ssl --socket=/data/my.sock --user=root -e "ALTER USER devstack IDENTIFIED BY '${next}'; KILL USER devstack"`,
       );
       await root.kvWrite(`services/${role}`, secretOf({ ...passwords, mysql: next }));
     },
