@@ -16,6 +16,7 @@ const steps = [
   'ports',
   'images',
   'networks',
+  'certificates',
   'vault-start',
   'vault-open',
   'bootstrap',

@@ -102,6 +102,7 @@ describe('a new stack', () => {
       'ports',
       'images',
       'networks',
+      'certificates',
       'vault-start',
       'vault-open',
       'bootstrap',

@@ -1,3 +1,7 @@
+import { readFileSync } from 'node:fs';
+import type { IncomingMessage } from 'node:http';
+import { request } from 'node:https';
+import { join } from 'node:path';
 import {
   connectAmqp,
   connectMongo,
@@ -111,13 +115,13 @@ export const engines: readonly Engine[] = [
     role: 'forgejo',
     write: async (stack, secrets, value) => {
       const answer = await forgejo(stack, secrets, 'POST', '/user/repos', { name: 'e2e', description: value });
-      if (answer.status !== 201) throw new Error(`Forgejo answered ${String(answer.status)}: ${await answer.text()}`);
+      if (answer.status !== 201) throw new Error(`Forgejo answered ${String(answer.status)}: ${answer.text}`);
     },
     read: async (stack, secrets) => {
       const { username = '' } = secrets['forgejo'] ?? {};
       const answer = await forgejo(stack, secrets, 'GET', `/repos/${username}/e2e`);
-      if (answer.status !== 200) throw new Error(`Forgejo answered ${String(answer.status)}: ${await answer.text()}`);
-      return ((await answer.json()) as { description: string }).description;
+      if (answer.status !== 200) throw new Error(`Forgejo answered ${String(answer.status)}: ${answer.text}`);
+      return (JSON.parse(answer.text) as { description: string }).description;
     },
   },
 ];
@@ -155,20 +159,24 @@ function amqpLogin(stack: TestStack, secrets: AllSecrets) {
   };
 }
 
-function forgejo(
+// Over TLS: its plain port only leads there.
+async function forgejo(
   stack: TestStack,
   secrets: AllSecrets,
   method: string,
   path: string,
   body?: unknown,
-): Promise<Response> {
+): Promise<{ readonly status: number; readonly text: string }> {
   const { username = '', password = '' } = secrets['forgejo'] ?? {};
-  return fetch(`http://127.0.0.1:${String(stack.port(3000))}/api/v1${path}`, {
+  const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
+  const call = request(`https://localhost:${String(stack.port(3443))}/api/v1${path}`, {
     method,
-    headers: {
-      authorization: `Basic ${Buffer.from(`${username}:${password}`).toString('base64')}`,
-      'content-type': 'application/json',
-    },
-    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    ca: readFileSync(join(stack.folder, 'certificates/ca.crt')),
+    auth: `${username}:${password}`,
+    headers: { 'content-type': 'application/json' },
   });
+  call.once('response', resolve).once('error', reject);
+  call.end(body === undefined ? undefined : JSON.stringify(body));
+  const answer = await promise;
+  return { status: answer.statusCode ?? 0, text: (await answer.setEncoding('utf8').toArray()).join('') };
 }

@@ -172,7 +172,8 @@ async function checkFileModes({ stack }: DoctorContext): Promise<Finding> {
   for (const entry of entries) {
     const path = join(entry.parentPath, entry.name);
     const { mode } = await stat(path);
-    if ((mode & 0o077) !== 0) open.push(path);
+    // A certificate is for everybody to see; its key is not.
+    if ((mode & 0o077) !== 0 && !entry.name.endsWith('.crt')) open.push(path);
   }
   return open.length === 0
     ? pass(`${String(entries.length)} private files and folders`)
