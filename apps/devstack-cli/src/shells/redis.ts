@@ -9,11 +9,8 @@ import { linePrompt, splitWords } from './line-prompt.ts';
 export async function redisShell(service: string, context: Context): Promise<number> {
   const stack = await context.stack();
   const { username, password } = await serviceCredentials(stack, service);
-  const endpoint = requireEndpoint(stack, service);
   await using connection = await connectRedis({
-    ...endpoint,
-    // Each node is reached through its published port; that name stands in the certificate of every one of them.
-    tls: endpoint.tls === false ? false : { ...endpoint.tls, servername: 'localhost' },
+    ...requireEndpoint(stack, service),
     username,
     password,
     cluster: true,

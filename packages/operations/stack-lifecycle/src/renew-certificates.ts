@@ -9,9 +9,10 @@ import { StackErrorCode } from './errors.ts';
 import type { OnEvent } from './events.ts';
 import { waitUntilHealthy } from './health-step.ts';
 import { probesFor } from './health.ts';
-import { certificates } from './served-certificates.ts';
+import { certificates, type ServedCertificate } from './served-certificates.ts';
 import { withStackLease } from './stack-lease.ts';
 import type { Stack } from './stack.ts';
+import { until } from './timing.ts';
 import { tlsModeOf } from './tls.ts';
 
 /** What became of one service's certificate. */
@@ -80,7 +81,7 @@ async function renewOne(
 ): Promise<RenewedCertificate> {
   try {
     if (service.name === 'vault') return await renewVault(stack, container, options);
-    if (service.engine === 'reference-api') return await renewByRestart(stack, service, options);
+    if (service.engine === 'reference-api') return await renewByItself(stack, service, container, options);
     return await renewInside(stack, service, container, options);
   } catch (error) {
     if (!isDevstackError(error) || error.code === 'INTERRUPTED') throw error;
@@ -127,20 +128,37 @@ async function renewInside(
   };
 }
 
-/** A service that keeps its certificate in memory renews it by itself; asked for one now, it starts anew. */
-async function renewByRestart(
+/** It keeps its certificate in memory and renews it by itself; SIGHUP asks for one now. */
+async function renewByItself(
   stack: Stack,
   service: ServiceModel,
-  options: RenewCertificatesOptions,
+  container: ContainerSummary,
+  { force = false, signal }: RenewCertificatesOptions,
 ): Promise<RenewedCertificate> {
-  if (options.force === true) await restart(stack, service, options);
-  const [served] = (await certificates(stack, { services: [service] })).services;
+  const look = async (): Promise<ServedCertificate | undefined> =>
+    (await certificates(stack, { services: [service] })).services[0];
+  const before = await look();
+  let after = before;
+  if (force) {
+    await (await stack.engine()).killContainer(container.id, 'SIGHUP');
+    after = await until({
+      what: `the new certificate of ${service.name}`,
+      signal,
+      everyMs: 200,
+      deadlineMs: 20_000,
+      attempt: async () => {
+        const now = await look();
+        return now?.serial === null || now?.serial === before?.serial ? undefined : now;
+      },
+      expired: () => Promise.resolve(notRenewed(service, 'it still presents the old one')),
+    });
+  }
   return {
     service: service.name,
-    outcome: options.force === true ? 'renewed' : 'not-due',
-    reason: options.force === true ? 'forced' : 'it renews by itself',
-    notAfter: served?.notAfter ?? null,
-    taken: options.force === true ? 'restart' : null,
+    outcome: force ? 'renewed' : 'not-due',
+    reason: force ? 'forced' : 'it renews by itself',
+    notAfter: after?.notAfter ?? null,
+    taken: force ? 'reload' : null,
     nextStep: null,
   };
 }
