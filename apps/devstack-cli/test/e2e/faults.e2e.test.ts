@@ -408,7 +408,13 @@ describe('a full disk', () => {
 
 test('nothing was left beside the stack of this file', async () => {
   await until('no other leftover', async () => (await created(stack)).length === 0, 5_000);
-  expect((await readdir(stack.folder)).toSorted()).toEqual(['approles', 'compose.env', 'state', 'vault']);
+  expect((await readdir(stack.folder)).toSorted()).toEqual([
+    'approles',
+    'certificates',
+    'compose.env',
+    'state',
+    'vault',
+  ]);
 });
 
 /** What a second clone of the repository has, as far as a stack needs it; built files are copied as they are. */
