@@ -8,7 +8,10 @@ import { output, quietly } from './measure.ts';
 
 const root = new URL('../..', import.meta.url).pathname.replace(/\/$/, '');
 const cli = join(root, 'apps/devstack-cli/bin.js');
-const defaultPorts = [8200, 5432, 6432, 6379, 6380, 6381, 3306, 27_017, 5672, 15_672, 3000, 2222, 8080];
+const defaultPorts = [
+  ...[8200, 5432, 6432, 6379, 6380, 6381, 3306, 27_017, 5672, 15_672, 3000, 2222, 8080],
+  ...[8210, 6390, 6391, 6392, 27_018, 5671, 15_671, 3443, 8443],
+];
 
 /**
  * A stack of its own for a bench: own name, ports, networks and folder, nothing of the user's. It is reset at the end, after a failure and

@@ -280,12 +280,17 @@ export const commands: readonly CommandSpec[] = [
     flags: {
       format,
       history: { type: 'boolean', describe: "Also in your shell's history files" },
+      watch: {
+        type: 'boolean',
+        describe: 'Follow every program that is started while the command after -- runs',
+      },
       'self-test': { type: 'boolean', describe: 'Plant a canary on every surface and see that each is found' },
     },
     exits: auditExits,
     examples: [
       ['devstack audit credentials', 'the findings, without a value in them'],
       ['devstack audit credentials --self-test', 'proof that the audit works here'],
+      ['devstack audit credentials --watch -- ./backup.sh', 'does it show a secret in an argument?'],
     ],
     json: true,
     run: async (args, context) => (await import('./commands/audit/credentials.ts')).run(args, context),

@@ -84,6 +84,20 @@ function login(service: string): { host: string; username: string; password: Sec
 }
 
 describe('TLS, required', () => {
+  // The first of all: later on, the logs tell of the clients that are refused here.
+  test('no log of a service complains about a certificate', async () => {
+    const logs = await Promise.all(
+      servers.map(([service]) => program('sh', ['-c', 'docker logs "$0" 2>&1', container(service)])),
+    );
+    const lines = logs.join('\n').split('\n');
+    expect(lines.filter((line) => /ready to accept connections tls/i.test(line)).length).toBeGreaterThan(0);
+    const complaints = lines.filter(
+      (line) =>
+        /certificate|x509|\btls\b|\bssl\b/i.test(line) && /warn|error|fail|invalid|expired|unknown|refused/i.test(line),
+    );
+    expect(complaints).toEqual([]);
+  });
+
   test('every service presents a certificate that clients accept', async () => {
     const { services } = await stack.json<CertsStatus>(['certs', 'status']);
     expect(services.map(({ service, verdict, state }) => [service, verdict, state])).toEqual(
@@ -216,6 +230,27 @@ describe('the audits', () => {
     const result = await stack.expectRun(1, ['audit', 'credentials']);
     expect(result.stderr).toMatch(/\[VAULT_/);
     await stack.expectRun(0, ['up']);
+  });
+
+  test('follow what a command starts: a secret in an argument is found, and a clean command is none', async () => {
+    const password = secrets['postgres']?.['password'] ?? '';
+    const clean = await stack.run(['audit', 'credentials', '--watch', '--format', 'json', '--', 'sleep', '0.2']);
+    expect(clean.exitCode, describeResult(clean)).not.toBe(3);
+    const leaky = await stack.run([
+      'audit',
+      'credentials',
+      '--watch',
+      '--format',
+      'json',
+      '--',
+      'sh',
+      '-c',
+      `sleep 0.3 # ${password}`,
+    ]);
+    stack.history.pop();
+    expect(leaky.exitCode).toBe(3);
+    expect(leaky.stdout).toContain('secret/services/postgres');
+    expect(leaky.stdout).not.toContain(password);
   });
 
   test('give SARIF with a file for every result', async () => {
