@@ -10,6 +10,8 @@ import type { ServiceTls } from './tls.ts';
 /** What making a running server take a renewed certificate needs to know. */
 export type TlsReloadContext = Pick<ServiceInitContext, 'settings' | 'credentialsDirectory' | 'signal'> & {
   readonly tls: ServiceTls;
+  /** The server's process; 1, as in its container, unless given. */
+  readonly serverPid?: number;
 };
 
 /** How a server of the stack speaks TLS. */
@@ -34,8 +36,8 @@ export const tlsServers: Readonly<Record<string, TlsServer>> = {
 };
 
 // The server is process 1.
-async function hangUp(): Promise<void> {
-  kill(1, 'SIGHUP');
+async function hangUp({ serverPid = 1 }: TlsReloadContext): Promise<void> {
+  kill(serverPid, 'SIGHUP');
 }
 
 async function flushMysql(context: TlsReloadContext): Promise<void> {

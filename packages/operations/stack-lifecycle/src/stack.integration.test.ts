@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { connectRedis, type RedisConnection } from '@devstack-core/database-connections';
 import { acquireLease } from '@devstack-core/durable-files';
 import { readServiceSecret, rotateServiceSecret } from '@devstack-core/service-secrets';
+import { readRootToken } from '@devstack-core/vault-lifecycle';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { checkout, createTestStack, type TestStack } from '../test/test-stack.ts';
 import { doctor } from './doctor.ts';
@@ -15,7 +16,11 @@ import { listProjects } from './project.ts';
 import { rotateLogins, rotatePassword } from './rotate.ts';
 import { hostPort, openStack, selectServices, type Stack } from './stack.ts';
 import { status } from './status.ts';
+import { renewCertificates, watchCertificates } from './renew-certificates.ts';
+import { certificates } from './served-certificates.ts';
+import { exchangeRoot, retireRoots } from './exchange-root.ts';
 import { down, planReset, reset, restart } from './stop.ts';
+import { portsInUse, requireEndpoint } from './tls.ts';
 import { up } from './up.ts';
 import { operatorSession } from './vault-steps.ts';
 
@@ -56,7 +61,7 @@ async function redis(service: string, cluster = false): Promise<RedisConnection>
   const password = (await readServiceSecret(session.client, 'redis'))?.['password'];
   if (password === undefined) throw new Error('Redis has no password');
   const natMap = cluster ? { cluster, natMap: redisNatMap(stack) } : {};
-  return await connectRedis({ host: '127.0.0.1', port: hostPort(stack.model, service), password, ...natMap });
+  return await connectRedis({ ...requireEndpoint(stack, service), password, ...natMap });
 }
 
 test('before the first up there is nothing to see, and doctor says what to do', async () => {
@@ -311,6 +316,81 @@ test('down keeps the data; a stopped stack is started, not made anew', async () 
   expect(new Set(Object.values(actions()))).toEqual(new Set(['start']));
   await using cluster = await redis('redis-1', true);
   expect(await cluster.command('GET', 'kept')).toBe('yes');
+});
+
+test('every service with TLS presents a certificate that is good, and none is due', async () => {
+  const report = await certificates(stack);
+  expect(report.root?.retiring).toEqual([]);
+  expect(report.services.map((one) => [one.service, one.verdict, one.state, one.tls])).toEqual(
+    expect.arrayContaining(minimal.map((service) => [service, 'ok', 'ok', 'true'])),
+  );
+  const renewed = await renewCertificates(stack, { onEvent });
+  expect(new Set(renewed.map((one) => one.outcome))).toEqual(new Set(['not-due']));
+  expect(portsInUse(stack.model.service('redis-1')).map((port) => port.name)).toEqual(['redis', 'redis-tls']);
+  expect(() => requireEndpoint(stack, 'redis-1', 'nothing')).toThrow(/publishes no port/);
+});
+
+test('a renewal is taken by reload: the same containers present another certificate', async () => {
+  const serials = async () => new Map((await certificates(stack)).services.map((one) => [one.service, one.serial]));
+  const [before, running] = [await serials(), await containers()];
+  const renewed = await renewCertificates(stack, {
+    services: selectServices(stack.model, { services: minimal }),
+    force: true,
+    onEvent,
+  });
+  expect(renewed.map((one) => [one.service, one.outcome, one.taken])).toEqual(
+    minimal.map((service) => [service, 'renewed', 'reload']),
+  );
+  const after = await serials();
+  for (const service of minimal) expect(after.get(service), service).not.toBe(before.get(service));
+  expect(await containers()).toEqual(running);
+});
+
+test('a renewal that Vault refuses is told with its next step, and the old certificate is still served', async () => {
+  const root = stack.vault(await readRootToken({ directory: stack.directories.vault }));
+  const policy = (await root.readPolicy('postgres')) ?? '';
+  const postgres = selectServices(stack.model, { services: ['postgres'] });
+  const before = (await certificates(stack, { services: postgres })).services[0]?.serial;
+  await root.writePolicy('postgres', policy.replace('pki/sign/postgres', 'pki/sign/nobody'));
+  try {
+    const [failed] = await renewCertificates(stack, { services: postgres, force: true, onEvent });
+    expect(failed).toMatchObject({ service: 'postgres', outcome: 'failed', taken: null });
+    expect(failed?.reason).toMatch(/The certificate of postgres was not renewed/);
+  } finally {
+    await root.writePolicy('postgres', policy);
+  }
+  expect((await certificates(stack, { services: postgres })).services[0]?.serial).toBe(before);
+});
+
+test('the watch renews what is due, and ends when it is told to', async () => {
+  const end = new AbortController();
+  const looks: number[] = [];
+  await watchCertificates(stack, {
+    services: selectServices(stack.model, { services: ['postgres'] }),
+    intervalMs: 1000,
+    onEvent,
+    signal: end.signal,
+    onLook: (renewed) => {
+      looks.push(renewed.length);
+      if (looks.length === 2) end.abort();
+    },
+  });
+  expect(looks).toEqual([0, 0]);
+});
+
+test('a new root is gone over to with both trusted, then the old one is trusted no longer', async () => {
+  const old = stack.caBundle() ?? '';
+  const exchange = await exchangeRoot(stack, { onEvent });
+  expect(exchange.renewed.every((one) => one.outcome === 'renewed')).toBe(true);
+  expect(stack.caBundle()).toContain(old.trim());
+  expect((await certificates(stack)).services.every((one) => one.verdict === 'ok')).toBe(true);
+  const retired = await retireRoots(stack, { onEvent });
+  expect(retired.previous).toEqual(exchange.previous);
+  expect(stack.caBundle()).not.toContain(old.trim());
+  const report = await certificates(stack);
+  expect(report.root).toMatchObject({ id: exchange.root, retiring: [] });
+  expect(report.services.every((one) => one.verdict === 'ok')).toBe(true);
+  expect((await retireRoots(stack, { onEvent })).renewed).toEqual([]);
 });
 
 test('a sealed Vault is said, and up unseals it', async () => {
