@@ -19,6 +19,7 @@ describe('patterns', () => {
     ['password-assignment', 'connecting with password=s3cr3tValue1 to db'],
     ['password-assignment', '{"user":"x","password": "s3cr3tValue1"}'],
     ['password-assignment', 'MYSQL_ROOT_PASSWORD=s3cr3tValue1'],
+    ['password-assignment', 'A=b\0MYSQL_ROOT_PASSWORD=s3cr3tValue1\0HOME=/root\0'],
     ['password-assignment', 'GET /?api_key=s3cr3tValue1&x=1'],
     ['password-argument', 'mysql -uroot -ps3cr3tValue1 db'],
     ['password-argument', 'mysqldump\0-uroot\0-ps3cr3tValue1\0'],
@@ -35,6 +36,9 @@ describe('patterns', () => {
 
   it.each([
     'FATAL:  password authentication failed for user "app"',
+    // An environment: what comes after the zero byte is another variable.
+    'VAULT_USE_ROOT_TOKEN=false\0HOSTNAME=4e130ebff152\0',
+    'URL=http://vault\0A=x:s3cr3tValue1@b\0',
     'password=*** sent', 'password=<redacted>', 'PASSWORD=${POSTGRES_PASSWORD}', 'password=$PW', 'password: required',
     'POSTGRES_PASSWORD_FILE=/run/secrets/postgres-password', 'password=/run/secrets/x1', '{"password":"[secret]"}', '{"password":null}',
     'Setting password_encryption=scram-sha-256', 'secret=secret/data/services/postgres', 'token=<token>', 'auth token=undefined',

@@ -60,9 +60,9 @@ export const defaultPatterns: readonly PatternRule[] = [
     anchors: cased,
     // `=`, `"`, `\`, or the rest of `secret_key`.
     mayFollow: (bytes, from) => '="\\_kK'.includes(String.fromCharCode(bytes[from] ?? 0)),
-    // With `=`, or as a JSON pair; `password: …` in a sentence is none.
+    // With `=`, or as a JSON pair; `password: …` in a sentence is none. An environment ends its words with a zero byte.
     expression:
-      /(?:password|passwd|passphrase|secret(?:_?key)?|(?:auth_|access_|api_|client_)?token|api_?key)(?:=["']?|\\?"\s*:\s*\\?")([^\s"'\\&,;<>(){}[\]|`]{6,200})/gi,
+      /(?:password|passwd|passphrase|secret(?:_?key)?|(?:auth_|access_|api_|client_)?token|api_?key)(?:=["']?|\\?"\s*:\s*\\?")([^\s\0"'\\&,;<>(){}[\]|`]{6,200})/gi,
     accepts: (match) => isRandom(match[1] ?? ''),
   },
   {
@@ -99,7 +99,7 @@ export const defaultPatterns: readonly PatternRule[] = [
     // prettier-ignore
     anchors: ['postgres://', 'postgresql://', 'mysql://', 'mongodb://', 'mongodb+srv://', 'redis://', 'rediss://', 'amqp://', 'amqps://', 'https://', 'http://'],
     mayFollow: hasUserInformation,
-    expression: /[a-z+]{4,14}:\/\/[^\s:@/"'<>]{0,64}:([^\s:@/"'<>]{6,128})@[A-Za-z0-9[]/g,
+    expression: /[a-z+]{4,14}:\/\/[^\s\0:@/"'<>]{0,64}:([^\s\0:@/"'<>]{6,128})@[A-Za-z0-9[]/g,
     accepts: (match) => isRandom(match[1] ?? ''),
   },
 ];
