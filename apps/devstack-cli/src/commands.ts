@@ -299,9 +299,15 @@ export const commands: readonly CommandSpec[] = [
     name: 'audit capabilities',
     group: 'Security',
     describe: 'What each container can really do, against the compose files and the allowlist',
-    flags: { format },
+    flags: {
+      format,
+      baseline: { type: 'string', value: 'file', describe: 'The JSON of an earlier run: say what became of the score' },
+    },
     exits: auditExits,
-    examples: [['devstack audit capabilities', 'the table, a score and the findings']],
+    examples: [
+      ['devstack audit capabilities', 'the table, a score and the findings'],
+      ['devstack audit capabilities --baseline before.json', 'and what became of the score'],
+    ],
     json: true,
     run: async (args, context) => (await import('./commands/audit/capabilities.ts')).run(args, context),
   },
