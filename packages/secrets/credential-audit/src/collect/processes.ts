@@ -77,7 +77,12 @@ export async function processesByContainer(
 }
 
 async function askEngine(context: CollectContext, container: ContainerDetails): Promise<void> {
+  if (context.wants('process-environment')) {
+    const reason = `its processes are not in ${context.procRoot}: run the audit as root on the machine of the engine`;
+    cannotCheck(context, 'process-environment', container.name, reason);
+  }
   if (context.wants('process-arguments')) {
+    // The engine asks `ps` of its machine, which a bare one does not have.
     for (const { pid, command } of await context.engine.containerProcesses(container.id)) {
       const name = /^[^\s:]*/.exec(command)?.[0].split('/').at(-1) ?? '';
       context.ledger.text(
@@ -92,10 +97,6 @@ async function askEngine(context: CollectContext, container: ContainerDetails): 
       );
     }
     context.ledger.checked('process-arguments', container.name);
-  }
-  if (context.wants('process-environment')) {
-    const reason = `its processes are not in ${context.procRoot}: run the audit as root on the machine of the engine`;
-    cannotCheck(context, 'process-environment', container.name, reason);
   }
 }
 
