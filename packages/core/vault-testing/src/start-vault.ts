@@ -100,7 +100,9 @@ export async function startVault(options: StartVaultOptions = {}): Promise<Vault
       image,
       ...(options.tls === true
         ? ['server', '-dev-tls', '-dev-listen-address=0.0.0.0:8200', '-dev-tls-cert-dir=/vault/data', '-dev-tls-san=localhost']
-        : ['server', '-config=/vault/config']),
+        : options.configDirectory === undefined
+          ? ['server', '-config=/vault/config']
+          : ['server', '-config=/vault/config/vault.hcl', '-config=/vault/config/listeners/false.hcl']),
     ); // prettier-ignore
     const vault = new RunningVault({ name, port, image, network, remove, directory, tls: options.tls === true });
     if (options.tls === true) {
