@@ -42,7 +42,8 @@ async function projectFiles(stack: Stack): Promise<readonly HostFile[]> {
     { kind: 'env-file', name: '.env', path: join(root, '.env'), optional: true },
     { kind: 'env-file', name: 'compose.env', path: join(configDirectory, 'compose.env') },
     { kind: 'project-logs', name: 'state', path: stack.directories.state, optional: true },
-    { kind: 'reports', name: 'reports', path: join(root, 'reports'), optional: true },
+    // Not reports/, which holds what tests printed: they plant what looks like secrets.
+    { kind: 'reports', name: 'bench/reports', path: join(root, 'bench/reports'), optional: true },
   ];
 }
 
