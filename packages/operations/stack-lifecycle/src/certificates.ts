@@ -52,17 +52,14 @@ export async function ensureCertificates(stack: Stack): Promise<StepOutcome> {
     return { changed: false, detail: `root ${root.id}`, value: undefined };
   }
   const { changed } = await renewVaultCertificate(stack, { force: false });
-  if (!changed) return { changed: false, detail: `root ${root.id}`, value: undefined };
-  // One that runs reads it when it is told to; one that does not, at its start.
-  const engine = await stack.engine();
-  const running = (await engine.listContainers({ project: stack.project.id })).find(
-    ({ service }) => service === 'vault',
-  );
-  if (running?.state === 'running') await engine.killContainer(running.id, 'SIGHUP');
-  return { changed: true, detail: `root ${root.id}, Vault's certificate delivered`, value: undefined };
+  const detail = `root ${root.id}${changed ? ", Vault's certificate delivered" : ''}`;
+  return { changed, detail, value: undefined };
 }
 
-/** Issues Vault's listener certificate where it is due, and delivers it as one file, so that a new key never stands beside an old certificate. */
+/**
+ * Issues Vault's listener certificate where it is due, delivers it as one file, so that a new key never stands beside an old certificate,
+ * and has a running Vault read it. What is kept here says that all of this was done: killed before, the next call begins anew.
+ */
 export async function renewVaultCertificate(
   stack: Stack,
   { force }: { readonly force: boolean },
@@ -78,7 +75,6 @@ export async function renewVaultCertificate(
   const result = { serial: certificate.serialNumber, notAfter: certificate.validToDate };
   if (present && current !== undefined) return { changed: false, ...result };
 
-  if (current === undefined) await writeFileDurable(path, pem);
   await engine.ensureVolume({
     name: volume,
     labels: { 'com.docker.compose.project': stack.project.id, 'com.docker.compose.volume': 'vault-tls' },
@@ -89,6 +85,11 @@ export async function renewVaultCertificate(
     files: [{ volume, path: 'server.pem', content: pem, mode: 0o600, uid, gid: uid }],
     labels: { 'com.docker.compose.project': stack.project.id },
   });
+  // One that does not run reads it at its start.
+  const containers = await engine.listContainers({ project: stack.project.id });
+  const running = containers.find(({ service, state }) => service === 'vault' && state === 'running');
+  if (running !== undefined) await engine.killContainer(running.id, 'SIGHUP');
+  await writeFileDurable(path, pem);
   return { changed: true, ...result };
 }
 
@@ -106,10 +107,20 @@ async function issueVaultCertificate(root: RootAuthority): Promise<Secret> {
 async function readServerPem(path: string, root: RootAuthority): Promise<Secret | undefined> {
   const pem = await readPrivateFile(path).catch(() => undefined);
   if (pem === undefined) return undefined;
-  const certificate = new X509Certificate(pem.reveal());
+  const certificate = parse(pem);
+  // A damaged one is made anew.
+  if (certificate === undefined) return undefined;
   const signer = new X509Certificate(root.certificatePem);
   const lifetime = { notBefore: certificate.validFromDate, notAfter: certificate.validToDate };
   return certificate.verify(signer.publicKey) && !needsRenewal(lifetime, new Date()) ? pem : undefined;
+}
+
+function parse(pem: Secret): X509Certificate | undefined {
+  try {
+    return new X509Certificate(pem.reveal());
+  } catch {
+    return undefined;
+  }
 }
 
 /** What each Vault role may have a certificate for: the names of the services that log in with it. Nodes of one cluster are each other's clients. */

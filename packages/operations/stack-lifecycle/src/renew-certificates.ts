@@ -80,7 +80,7 @@ async function renewOne(
   options: RenewCertificatesOptions,
 ): Promise<RenewedCertificate> {
   try {
-    if (service.name === 'vault') return await renewVault(stack, container, options);
+    if (service.name === 'vault') return await renewVault(stack, options);
     if (service.engine === 'reference-api') return await renewByItself(stack, service, container, options);
     return await renewInside(stack, service, container, options);
   } catch (error) {
@@ -163,14 +163,9 @@ async function renewByItself(
   };
 }
 
-async function renewVault(
-  stack: Stack,
-  container: ContainerSummary,
-  options: RenewCertificatesOptions,
-): Promise<RenewedCertificate> {
+async function renewVault(stack: Stack, options: RenewCertificatesOptions): Promise<RenewedCertificate> {
   const renewed = await renewVaultCertificate(stack, { force: options.force === true });
   if (renewed.changed) {
-    await (await stack.engine()).killContainer(container.id, 'SIGHUP');
     const { hostname, port } = new URL(stack.vaultAddress);
     await verifyServed({
       host: hostname,

@@ -362,6 +362,26 @@ test('a renewal that Vault refuses is told with its next step, and the old certi
   expect((await certificates(stack, { services: postgres })).services[0]?.serial).toBe(before);
 });
 
+test.each(['missing', 'damaged'])(
+  "Vault's certificate is delivered anew where its record is %s: a start was killed half-way",
+  async (how) => {
+    const path = join(stack.directories.certificates, 'vault-server.pem');
+    if (how === 'missing') await rm(path);
+    else await writeFile(path, 'half', { mode: 0o600 });
+    const vault = selectServices(stack.model, { services: ['vault'] });
+    const before = (await certificates(stack, { services: vault })).services[0]?.serial;
+    const running = await containers();
+    await up(stack, run);
+    await vi.waitFor(async () => {
+      const [served] = (await certificates(stack, { services: vault })).services;
+      expect(served).toMatchObject({ verdict: 'ok' });
+      expect(served?.serial).not.toBe(before);
+    });
+    expect(await readFile(path, 'utf8')).toContain('PRIVATE KEY');
+    expect(await containers()).toEqual(running);
+  },
+);
+
 test('the watch renews what is due, and ends when it is told to', async () => {
   const end = new AbortController();
   const looks: number[] = [];
