@@ -1,0 +1,17 @@
+export { checkPassphrase, generatePassphrase, readPassphraseFile, readPassphraseStream } from './passphrase.ts';
+export { encrypt, encryptToFile } from './encrypt.ts';
+export { decryptToFile, openVerified, reencryptFile, sweepStaging, verifyFile } from './decrypt.ts';
+export { authenticate, deriveManifestKey, isAuthentic, manifestKeyParameters } from './manifest-key.ts';
+export type {
+  Compression,
+  DecryptOptions,
+  EncryptOptions,
+  EncryptToFileOptions,
+  Expected,
+  Measure,
+  Measured,
+  Progress,
+  ReencryptOptions,
+  Unencrypted,
+} from './types.ts';
+export { BackupCryptoErrorCode } from './errors.ts';
