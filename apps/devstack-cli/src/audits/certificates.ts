@@ -1,4 +1,4 @@
-import { auditReport, findingId, type AuditReport, type Finding } from '@devstack-core/audit-report';
+import { auditReport, findingId, toolOf, type AuditReport, type Finding } from '@devstack-core/audit-report';
 import { certificates, type ServedCertificate, type Stack } from '@devstack-core/stack-lifecycle';
 
 const title = 'Every service with TLS presents a certificate that clients accept, and that is not about to end.';
@@ -8,7 +8,7 @@ export async function certificateFindings(stack: Stack): Promise<AuditReport> {
   const startedAt = new Date();
   const { services, notRunning, plain } = await certificates(stack);
   return auditReport({
-    tool: { name: 'certificates', version: '0.0.0' },
+    tool: toolOf('certificates', import.meta.url),
     startedAt,
     findings: services.flatMap(findingOf),
     notChecked: notRunning.map((subject) => ({ subject, reason: 'its certificate: it does not run' })),

@@ -1,3 +1,5 @@
+import type { AuditTool } from './tool-of.ts';
+
 /** From the one that needs an answer today to the one that is only worth knowing. */
 export type Severity = 'critical' | 'high' | 'medium' | 'low' | 'info';
 
@@ -40,8 +42,8 @@ export type Verdict = 'pass' | 'findings' | 'incomplete';
 
 /** What an audit says. */
 export interface AuditReport {
-  /** The program that looked, and its version. */
-  readonly tool: { readonly name: string; readonly version: string };
+  /** What looked: `toolOf` gives it. */
+  readonly tool: AuditTool;
   /** ISO 8601. */
   readonly startedAt: string;
   readonly verdict: Verdict;
@@ -54,7 +56,7 @@ export interface AuditReport {
 
 /** What a report is made from. */
 export interface AuditReportInput {
-  readonly tool: { readonly name: string; readonly version: string };
+  readonly tool: AuditTool;
   readonly startedAt: Date;
   readonly findings: readonly Finding[];
   readonly notChecked: readonly NotChecked[];

@@ -1,4 +1,4 @@
-import { auditReport, findingId, type AuditReport, type Finding } from '@devstack-core/audit-report';
+import { auditReport, findingId, toolOf, type AuditReport, type Finding } from '@devstack-core/audit-report';
 import type { DockerEngine } from '@devstack-core/docker-engine';
 import { abortReason } from '@devstack-core/errors';
 import { emptyAllowlist, type Allowlist, type HardeningException } from './allowlist.ts';
@@ -11,7 +11,6 @@ import { observe, type Observation } from './observe.ts';
 import { processesByContainer } from './proc.ts';
 import { scoreOf, type GradedFinding, type Score } from './score.ts';
 import { selectContainers, type ContainerSelection } from './select.ts';
-import { thisTool } from './tool.ts';
 import { declaredVerdictsOf, verdictsOf, type CapabilityVerdict, type DeclaredServices } from './verdicts.ts';
 
 /** What declarations are held against, with or without containers. */
@@ -67,7 +66,7 @@ export async function auditCapabilities(options: AuditCapabilitiesOptions): Prom
   const unseen = observed.filter((one) => one.unseen !== undefined);
   return {
     report: auditReport({
-      tool: thisTool(),
+      tool: toolOf('capability-audit', import.meta.url),
       startedAt,
       findings: graded.map(({ finding }) => finding),
       notChecked: [
@@ -108,7 +107,7 @@ export function auditDeclaredCapabilities(
     ...allowlist.exceptions.map(({ service, rule }) => ({ service, what: rule })),
   ];
   return auditReport({
-    tool: thisTool(),
+    tool: toolOf('capability-audit', import.meta.url),
     startedAt,
     findings: [
       ...declared.flatMap((one) => one.graded.map(({ finding }) => finding)),

@@ -1,6 +1,12 @@
 import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
-import { auditReport, type AuditReport, type FindingLocation, type NotChecked } from '@devstack-core/audit-report';
+import {
+  auditReport,
+  toolOf,
+  type AuditReport,
+  type FindingLocation,
+  type NotChecked,
+} from '@devstack-core/audit-report';
 import type { ContainerDetails, DockerEngine } from '@devstack-core/docker-engine';
 import type { Secret } from '@devstack-core/redaction';
 import { scanContainers } from './audit-containers.ts';
@@ -114,7 +120,13 @@ export async function auditCredentials(options: CredentialAuditOptions): Promise
   const findings = ledger.findings();
   const { notChecked, checkedCount } = ledger;
   return {
-    ...auditReport({ tool: { name: 'credential-audit', version }, startedAt, findings, notChecked, checkedCount }),
+    ...auditReport({
+      tool: toolOf('credential-audit', import.meta.url),
+      startedAt,
+      findings,
+      notChecked,
+      checkedCount,
+    }),
     unsearchable,
     gone: gone.map(({ container, during }) => ({ container: ledger.mask(container), during })),
     ignored: ledger.ignored,
@@ -127,8 +139,6 @@ export async function auditCredentials(options: CredentialAuditOptions): Promise
     },
   };
 }
-
-const version = '0.0.0';
 
 // An engine behind a local socket can still run in a virtual machine: that has another name.
 async function isLocal(engine: DockerEngine): Promise<boolean> {

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { access } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
-import { auditReport, type AuditReport } from '@devstack-core/audit-report';
+import { auditReport, toolOf, type AuditReport } from '@devstack-core/audit-report';
 import { run } from '@devstack-core/command-runner';
 import { DevstackError } from '@devstack-core/errors';
 import type { Secret } from '@devstack-core/redaction';
@@ -92,7 +92,7 @@ export async function watchProcesses<T>(options: WatchOptions<T>): Promise<Watch
     processesSeen: seen,
     processesUnread: unread.length,
     report: auditReport({
-      tool: { name: 'credential-audit', version: '0.0.0' },
+      tool: toolOf('credential-audit', import.meta.url),
       startedAt,
       findings: ledger.findings(),
       notChecked: ledger.notChecked,

@@ -1,5 +1,5 @@
 import { isAbsolute, relative, sep } from 'node:path';
-import { auditReport, type AuditReport, type NotChecked } from '@devstack-core/audit-report';
+import { auditReport, toolOf, type AuditReport, type NotChecked } from '@devstack-core/audit-report';
 import type { ContainerDetails, DockerEngine } from '@devstack-core/docker-engine';
 import { abortReason, isDevstackError } from '@devstack-core/errors';
 import { membershipFindings, nameFindings, pathFindings, unusedRules, type PlaceOf } from './judge.ts';
@@ -17,7 +17,6 @@ import {
 import { checkNames, type DeclaredPaths } from './paths.ts';
 import { probeFrom, type ProbeMethod, type ProbeSetting } from './probe.ts';
 import type { ProbeAnswer, ProbeJob } from './probe-script.ts';
-import { thisTool } from './tool.ts';
 
 /** What is looked at, and what it is held against. */
 export interface AuditNetworkOptions {
@@ -91,7 +90,7 @@ export async function auditNetwork(options: AuditNetworkOptions): Promise<Networ
           });
   return {
     report: auditReport({
-      tool: thisTool(),
+      tool: toolOf('network-audit', import.meta.url),
       startedAt,
       findings: [
         ...pathFindings(matrix, nodes, paths, place),

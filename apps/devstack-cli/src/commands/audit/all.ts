@@ -1,4 +1,4 @@
-import { auditReport } from '@devstack-core/audit-report';
+import { auditReport, toolOf } from '@devstack-core/audit-report';
 import { capabilitiesOf } from '../../audits/capabilities.ts';
 import { credentialsOf } from '../../audits/credentials.ts';
 import { egressTargetsOf } from '../../audits/egress.ts';
@@ -25,7 +25,7 @@ export async function run(args: Arguments, context: Context): Promise<Outcome> {
     ['certificates', certificates],
   ] as const;
   const report = auditReport({
-    tool: { name: 'devstack audit', version: '0.0.0' },
+    tool: toolOf('devstack audit', import.meta.url),
     startedAt,
     findings: parts.flatMap(([, part]) => part.findings),
     // An audit that looked at nothing has not passed.
