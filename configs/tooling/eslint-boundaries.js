@@ -16,6 +16,8 @@ export const doors = {
   ioredis: 'database-connections',
   amqplib: 'database-connections',
   openpgp: 'backup-crypto',
+  '@aws-sdk/client-s3': 'backup-store',
+  '@aws-sdk/lib-storage': 'backup-store',
   '@peculiar/x509': 'certificates',
 };
 
@@ -29,8 +31,8 @@ export const domainImports = {
   'stack-lifecycle': ['vault-lifecycle', 'vault-approle', 'service-secrets', 'certificates', 'health-probe'],
   'backup-store': ['backup-crypto', 'backup-rotation'],
   'database-backup': ['backup-store', 'credential-files'],
-  'backup-verification': ['database-backup'],
-  'disaster-recovery': ['backup-verification', 'vault-lifecycle', 'stack-lifecycle'],
+  'backup-verification': ['backup-store', 'database-backup'],
+  'disaster-recovery': ['backup-store', 'backup-verification', 'vault-lifecycle', 'stack-lifecycle'],
   'blue-green': ['traffic-switch'],
 };
 

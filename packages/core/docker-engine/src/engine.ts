@@ -11,6 +11,8 @@ import {
 } from './ephemeral.ts';
 import { events, type EventsOptions } from './events.ts';
 import { exec, type ExecOptions } from './exec.ts';
+import { execStream, type ExecStreamOptions, type RunningProgram } from './exec-stream.ts';
+import { forward, type Forward, type ForwardOptions } from './forward.ts';
 import { putFiles, writeVolumeFiles, type WriteVolumeFilesOptions } from './files.ts';
 import type { LogLine } from './frames.ts';
 import * as images from './images.ts';
@@ -51,6 +53,10 @@ export interface DockerEngine extends AsyncDisposable {
   removeContainer(id: string, options?: containers.RemoveContainerOptions): Promise<void>;
   /** Throws EXEC_TIMED_OUT. */
   exec(id: string, argv: readonly [string, ...string[]], options?: ExecOptions): Promise<types.ProgramOutput>;
+  /** The same with input and output as streams. Throws CONTAINER_NOT_FOUND. */
+  execStream(id: string, argv: readonly [string, ...string[]], options?: ExecStreamOptions): Promise<RunningProgram>;
+  /** A loopback port of this machine that leads to a port of the container's loopback, network or not. */
+  forward(id: string, port: number, options?: ForwardOptions): Promise<Forward>;
   logs(id: string, options?: LogsOptions): Promise<string>;
   followLogs(id: string, options?: FollowLogsOptions): AsyncIterable<LogLine>;
   /** The log so far, as bytes and as they come. */
@@ -131,6 +137,8 @@ function toEngine(connection: Connection): DockerEngine {
     unpauseContainer: (id) => containers.unpauseContainer(connection, id),
     removeContainer: (id, options = {}) => containers.removeContainer(connection, id, options),
     exec: (id, argv, options = {}) => exec(connection, id, argv, options),
+    execStream: (id, argv, options = {}) => execStream(connection, id, argv, options),
+    forward: (id, port, options = {}) => forward(connection, id, port, options),
     logs: (id, options = {}) => logs(connection, id, options),
     followLogs: (id, options = {}) => followLogs(connection, id, options),
     logBytes: (id, options = {}) => logBytes(connection, id, options),

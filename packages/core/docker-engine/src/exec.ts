@@ -32,19 +32,10 @@ export async function exec(
     'container',
     id,
     async () => {
-      const program = await connection.docker.getContainer(id).exec({
-        Cmd: [...argv],
-        AttachStdin: options.stdin !== undefined,
-        AttachStdout: true,
-        AttachStderr: true,
-        Tty: false,
-        ...(options.user === undefined ? {} : { User: options.user }),
-        ...(options.workdir === undefined ? {} : { WorkingDir: options.workdir }),
-        ...(options.env === undefined
-          ? {}
-          : { Env: Object.entries(options.env).map(([name, value]) => `${name}=${value}`) }),
+      const { program, stream } = await startExec(connection, id, argv, {
+        ...options,
+        withStdin: options.stdin !== undefined,
       });
-      const stream = await program.start({ hijack: true, stdin: options.stdin !== undefined });
       const output = await exchange(stream, {
         stdin: options.stdin,
         signal,
@@ -56,6 +47,32 @@ export async function exec(
     },
     signal,
   );
+}
+
+/** Makes the exec and attaches to it. */
+export async function startExec(
+  connection: Connection,
+  id: string,
+  argv: readonly [string, ...string[]],
+  options: Pick<ExecOptions, 'user' | 'workdir' | 'env'> & { readonly withStdin: boolean },
+): Promise<{ readonly program: ExecHandle; readonly stream: Duplex }> {
+  const program = await connection.docker.getContainer(id).exec({
+    Cmd: [...argv],
+    AttachStdin: options.withStdin,
+    AttachStdout: true,
+    AttachStderr: true,
+    Tty: false,
+    ...(options.user === undefined ? {} : { User: options.user }),
+    ...(options.workdir === undefined ? {} : { WorkingDir: options.workdir }),
+    ...(options.env === undefined
+      ? {}
+      : { Env: Object.entries(options.env).map(([name, value]) => `${name}=${value}`) }),
+  });
+  return { program, stream: await program.start({ hijack: true, stdin: options.withStdin }) };
+}
+
+interface ExecHandle {
+  inspect(): Promise<{ Running: boolean; ExitCode: number | null }>;
 }
 
 /** What an exchange over an attached stream needs. */
@@ -132,10 +149,8 @@ async function collect(stream: Duplex): Promise<{ stdout: string; stderr: string
   return { stdout: Buffer.concat(parts.stdout).toString('utf8'), stderr: Buffer.concat(parts.stderr).toString('utf8') };
 }
 
-// The engine ends the output a moment before it notes the exit code.
-async function exitCodeOf(program: {
-  inspect(): Promise<{ Running: boolean; ExitCode: number | null }>;
-}): Promise<number> {
+/** The engine ends the output a moment before it notes the exit code. */
+export async function exitCodeOf(program: ExecHandle): Promise<number> {
   for (let attempt = 0; ; attempt += 1) {
     const state = await program.inspect();
     if (!state.Running && state.ExitCode !== null) return state.ExitCode;

@@ -4,6 +4,8 @@ export { DockerEngineErrorCode } from './errors.ts';
 export { ephemeralLabel, type EphemeralContainer, type LeftoverOptions } from './ephemeral.ts';
 export type { EventsOptions } from './events.ts';
 export type { ExecOptions } from './exec.ts';
+export type { ExecStreamOptions, ProgramEnd, RunningProgram } from './exec-stream.ts';
+export type { Forward, ForwardOptions } from './forward.ts';
 export type { WriteVolumeFilesOptions } from './files.ts';
 export type { LogLine } from './frames.ts';
 export type { PullOptions, PullProgress } from './images.ts';

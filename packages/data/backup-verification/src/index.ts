@@ -1,0 +1,1 @@
+export { BackupVerificationErrorCode } from './errors.ts';

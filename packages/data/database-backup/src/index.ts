@@ -1,0 +1,18 @@
+export { DatabaseBackupErrorCode } from './errors.ts';
+export { compareFingerprints, serializeFingerprint } from './fingerprint.ts';
+export type {
+  BackupPart,
+  DriverPlace,
+  EngineAdapter,
+  EngineIdentity,
+  Fingerprint,
+  FingerprintDifference,
+  FingerprintItem,
+  PartDescription,
+  Place,
+  RestoreOptions,
+  SourceOptions,
+  StoredPart,
+  Throwaway,
+  ThrowawayOptions,
+} from './types.ts';

@@ -1,0 +1,1 @@
+export { DisasterRecoveryErrorCode } from './errors.ts';
