@@ -1,5 +1,5 @@
 import { auditReport, findingId, toolOf, type AuditReport, type Finding } from '@devstack-core/audit-report';
-import type { DockerEngine } from '@devstack-core/docker-engine';
+import { processesOnHost, type DockerEngine } from '@devstack-core/docker-engine';
 import { abortReason } from '@devstack-core/errors';
 import { emptyAllowlist, type Allowlist, type HardeningException } from './allowlist.ts';
 import { allowlistFindings, type Use } from './allowlist-findings.ts';
@@ -8,7 +8,6 @@ import { toContainerAudit, type ContainerAudit } from './container-audit.ts';
 import { hardeningFindings, type AcceptedBreach } from './hardening-findings.ts';
 import { locator, type Locator } from './locations.ts';
 import { observe, type Observation } from './observe.ts';
-import { processesByContainer } from './proc.ts';
 import { scoreOf, type GradedFinding, type Score } from './score.ts';
 import { selectContainers, type ContainerSelection } from './select.ts';
 import { declaredVerdictsOf, verdictsOf, type CapabilityVerdict, type DeclaredServices } from './verdicts.ts';
@@ -132,9 +131,9 @@ async function observeAll(
     if (reason !== undefined) throw reason;
   };
   stop();
-  const pids = await processesByContainer(
-    procRoot,
+  const pids = await processesOnHost(
     containers.map(({ id }) => id),
+    { procRoot },
   );
   stop();
   const counts = Map.groupBy(containers, ({ service, name }) => service ?? name);

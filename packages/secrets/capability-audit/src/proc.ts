@@ -1,4 +1,4 @@
-import { readFile, readdir } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 
@@ -39,28 +39,6 @@ export interface Mount {
   readonly type: string;
   readonly readOnly: boolean;
   readonly options: readonly string[];
-}
-
-/** The processes of the host, by the container that their control group names. One pass over `/proc`, however many containers. */
-export async function processesByContainer(
-  procRoot: string,
-  ids: readonly string[],
-): Promise<ReadonlyMap<string, readonly number[]>> {
-  const wanted = new Set(ids);
-  const found = new Map<string, number[]>();
-  const pids = (await readdir(procRoot).catch((): string[] => [])).filter((name) => /^\d+$/.test(name));
-  await Promise.all(
-    pids.map(async (pid) => {
-      const text = await readText(join(procRoot, pid, 'cgroup'));
-      // Drivers and versions differ in what stands around the id: `/docker/<id>`, `/docker-<id>.scope`, `/<slice>/<id>/<own group>`.
-      const id = text?.match(/[0-9a-f]{64}/g)?.find((candidate) => wanted.has(candidate));
-      if (id === undefined) return;
-      const list = found.get(id);
-      if (list === undefined) found.set(id, [Number(pid)]);
-      else list.push(Number(pid));
-    }),
-  );
-  return found;
 }
 
 /** True where the process with that number in this `/proc` is the container's own. */

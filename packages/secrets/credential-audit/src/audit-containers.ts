@@ -1,4 +1,4 @@
-import type { ContainerDetails } from '@devstack-core/docker-engine';
+import { processesOnHost, type ContainerDetails } from '@devstack-core/docker-engine';
 import { isDevstackError } from '@devstack-core/errors';
 import type { CredentialAuditOptions, GoneContainer } from './audit.ts';
 import { cannotCheck, throwIfAborted, type CollectContext, type ContainerCollector } from './collect/context.ts';
@@ -8,7 +8,7 @@ import { collectImage } from './collect/images.ts';
 import { inspectCollector } from './collect/inspect.ts';
 import { logsCollector } from './collect/logs.ts';
 import { mountCollector } from './collect/mounts.ts';
-import { processCollector, processesByContainer } from './collect/processes.ts';
+import { processCollector } from './collect/processes.ts';
 import type { Surface } from './surfaces.ts';
 
 /** Reads every wanted surface of every selected container, some at once. Gives those that went away meanwhile. */
@@ -32,7 +32,9 @@ export async function scanContainers(
     ? await collectEvents(context, containers)
     : new Map<string, Set<string>>();
   const ids = containers.map(({ id }) => id);
-  const pids = context.isLocal ? await processesByContainer(context.procRoot, ids) : new Map<string, number[]>();
+  const pids = context.isLocal
+    ? await processesOnHost(ids, { procRoot: context.procRoot })
+    : new Map<string, number[]>();
   const collectors: readonly ContainerCollector[] = [
     inspectCollector,
     execCollector(execs),

@@ -1,4 +1,4 @@
-import { readFile, readdir } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ContainerDetails } from '@devstack-core/docker-engine';
 import { cannotCheck, systemCode, throwIfAborted, type CollectContext, type ContainerCollector } from './context.ts';
@@ -54,26 +54,6 @@ export function processCollector(pids: ReadonlyMap<string, readonly number[]>): 
       }
     },
   };
-}
-
-/** The processes of this machine by the container that their control group names. Empty where /proc cannot be read. */
-export async function processesByContainer(
-  procRoot: string,
-  ids: readonly string[],
-): Promise<ReadonlyMap<string, readonly number[]>> {
-  const found = new Map<string, number[]>();
-  const wanted = new Set(ids);
-  const names = await readdir(procRoot).catch(() => []);
-  await Promise.all(
-    names
-      .filter((name) => /^\d+$/.test(name))
-      .map(async (name) => {
-        const groups = await readFile(join(procRoot, name, 'cgroup'), 'utf8').catch(() => '');
-        for (const [id] of new Map([...groups.matchAll(/[0-9a-f]{64}/g)].map((match) => [match[0], true])))
-          if (wanted.has(id)) found.set(id, [...(found.get(id) ?? []), Number(name)]);
-      }),
-  );
-  return found;
 }
 
 async function askEngine(context: CollectContext, container: ContainerDetails): Promise<void> {
