@@ -1,5 +1,6 @@
 export { DatabaseBackupErrorCode } from './errors.ts';
 export { compareFingerprints, serializeFingerprint } from './fingerprint.ts';
+export { rehearser, type Rehearsal, type Rehearser } from './rehearsal.ts';
 export type {
   BackupPart,
   DriverPlace,
