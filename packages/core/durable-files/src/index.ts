@@ -8,5 +8,5 @@ export {
 export { replaceLinkDurable } from './replace-link.ts';
 export { acquireLease, currentLeaseHolder, type AcquireLeaseOptions, type Lease, type LeaseHolder } from './lease.ts';
 export { openJournal, type Journal, type StepRecord } from './journal.ts';
-export type { ProcessIdentity } from './process-identity.ts';
+export { isGone, ownIdentity, type ProcessIdentity } from './process-identity.ts';
 export { DurableFilesErrorCode } from './errors.ts';

@@ -1,6 +1,7 @@
 export { DatabaseBackupErrorCode } from './errors.ts';
 export { compareFingerprints, serializeFingerprint } from './fingerprint.ts';
 export { rehearser, type Rehearsal, type Rehearser } from './rehearsal.ts';
+export { startThrowaway, sweepThrowaways, throwawayLabels, type ThrowawayContainerOptions } from './throwaway.ts';
 export type {
   BackupPart,
   DriverPlace,
