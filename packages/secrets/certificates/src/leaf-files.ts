@@ -11,6 +11,7 @@ import { DevstackError, isDevstackError } from '@devstack-core/errors';
 import { Secret } from '@devstack-core/redaction';
 import { CertificatesErrorCode } from './errors.ts';
 import type { LeafCertificate } from './leaf-certificate.ts';
+import { needsRenewal } from './needs-renewal.ts';
 import { parseCertificate, pemBlocks } from './pem.ts';
 
 /** What a server reads: always through `current`, which is switched as a whole. */
@@ -27,9 +28,13 @@ export interface LeafPaths {
   readonly combined: string;
 }
 
+const issuedAtFile = 'issued-at';
+
 /** A certificate as it is installed; its key stays in its file. */
 export interface InstalledLeaf extends Omit<LeafCertificate, 'privateKey'> {
   readonly paths: LeafPaths;
+  /** When it was received; known only where the certificate alone would say that it was due then. */
+  readonly issuedAt?: Date;
 }
 
 /** Where the files of a directory are. */
@@ -67,6 +72,7 @@ export async function readLeaf(directory: string): Promise<InstalledLeaf> {
     });
   }
   const certificate = parseCertificate(chain, paths.certificate);
+  const issuedAt = await readIssuedAt(directory);
   const [certificatePem = '', ...issuers] = pemBlocks(chain);
   return {
     paths,
@@ -76,7 +82,15 @@ export async function readLeaf(directory: string): Promise<InstalledLeaf> {
     notBefore: certificate.validFromDate,
     notAfter: certificate.validToDate,
     serial: certificate.serialNumber,
+    ...(issuedAt === undefined ? {} : { issuedAt }),
   };
+}
+
+/** When the installed certificate was received, where that was noted. */
+export async function readIssuedAt(directory: string): Promise<Date | undefined> {
+  const text = await readFile(join(leafPaths(directory).current, issuedAtFile), 'utf8').catch(() => '');
+  const at = new Date(text.trim());
+  return Number.isNaN(at.getTime()) ? undefined : at;
 }
 
 /** The version that `current` leads to, or undefined. */
@@ -84,8 +98,8 @@ export async function currentVersion(directory: string): Promise<string | undefi
   return readlink(join(directory, 'current')).then(basename, () => undefined);
 }
 
-/** Writes the files of a version, each synced; nothing leads to them yet. Gives its name. */
-export async function writeVersion(directory: string, leaf: LeafCertificate): Promise<string> {
+/** Writes the files of a version that was received just now, each synced; nothing leads to them yet. Gives its name. */
+export async function writeVersion(directory: string, leaf: LeafCertificate, now: Date): Promise<string> {
   const version = leaf.serial.toLowerCase();
   const folder = join(directory, 'versions', version);
   await ensurePrivateDirectory(join(directory, 'versions'));
@@ -98,6 +112,9 @@ export async function writeVersion(directory: string, leaf: LeafCertificate): Pr
   await writeFileDurable(paths.combined, new Secret(`${leaf.privateKey.reveal()}${chain}`));
   await writeFileDurable(paths.ca, leaf.caBundlePem, { mode: 0o644 });
   await writeFileDurable(paths.certificate, chain, { mode: 0o644 });
+  // Of a signer that lets certificates begin so early that a new one looks like one that is nearly over.
+  if (needsRenewal(leaf, now))
+    await writeFileDurable(join(folder, issuedAtFile), `${now.toISOString()}\n`, { mode: 0o644 });
   return version;
 }
 

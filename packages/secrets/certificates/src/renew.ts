@@ -44,7 +44,7 @@ export interface RenewOptions {
   readonly reload?: (installed: InstalledLeaf) => Promise<void>;
   /** Throws unless the server presents this certificate: `verifyServed`. Without it a reload that did not fail counts as success. */
   readonly verify?: (installed: InstalledLeaf) => Promise<unknown>;
-  /** Default 30 days, and never more than a third of the lifetime. */
+  /** Default 30 days, and never more than a third of the time that a new one can be used. */
   readonly beforeMs?: number;
   /** The roots that shall be trusted: a directory with others is due. */
   readonly caBundlePem?: string;
@@ -92,7 +92,7 @@ export async function renew(options: RenewOptions): Promise<RenewalResult> {
   const old = typeof installed === 'object' ? installed : undefined;
   const leaf = await obtain(options, old);
   options.onStep?.('issued');
-  const next = await writeVersion(directory, leaf).catch((error: unknown) => {
+  const next = await writeVersion(directory, leaf, nowOf(options)).catch((error: unknown) => {
     throw failed(options, old, 'write', error);
   });
   options.onStep?.('written');

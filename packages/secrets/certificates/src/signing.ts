@@ -146,9 +146,7 @@ interface Validity {
 }
 
 function validity(now: Date, ttlS: number, backMs: number): Validity {
-  // A lifetime shorter than the backdating would begin long before its end: half a minute is enough there.
-  const back = ttlS * 1000 <= backMs ? 30_000 : backMs;
-  return { notBefore: new Date(now.getTime() - back), notAfter: new Date(now.getTime() + ttlS * 1000) };
+  return { notBefore: new Date(now.getTime() - backMs), notAfter: new Date(now.getTime() + ttlS * 1000) };
 }
 
 /** Nothing outlives its issuer, nor begins before it. */

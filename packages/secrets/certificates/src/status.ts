@@ -2,7 +2,8 @@ import { readFile } from 'node:fs/promises';
 import type { X509Certificate } from 'node:crypto';
 import { isDevstackError } from '@devstack-core/errors';
 import { dayMs } from './duration.ts';
-import { leafPaths } from './leaf-files.ts';
+import { leafPaths, readIssuedAt } from './leaf-files.ts';
+import { renewBeforeMs, usableMs, type Lifetime } from './needs-renewal.ts';
 import { parseCertificate } from './pem.ts';
 import { alternativeNames } from './subject.ts';
 
@@ -12,7 +13,7 @@ export type CertificateTarget =
   | { readonly service: string; readonly file: string }
   | { readonly service: string; readonly pem: string };
 
-/** `warning` with 30 days left, `critical` with 7, or with the same parts of a lifetime that is shorter than 90 days. */
+/** `warning` with 30 days left, `critical` with 7, or with the same parts of a usable time that is shorter than 90 days. */
 export type CertificateState = 'ok' | 'warning' | 'critical' | 'expired' | 'not-yet-valid' | 'missing' | 'unreadable';
 
 export interface CertificateStatus {
@@ -62,7 +63,9 @@ async function statusOf(target: CertificateTarget, now: Date): Promise<Certifica
   try {
     const text = 'pem' in target ? target.pem : await readFile(path ?? '', 'utf8');
     const certificate = parseCertificate(text, path ?? `The certificate of ${service}`);
-    const state = stateOf(certificate, now);
+    const issuedAt = 'directory' in target ? await readIssuedAt(target.directory) : undefined;
+    const { validFromDate: notBefore, validToDate: notAfter } = certificate;
+    const state = stateOf({ notBefore, notAfter, ...(issuedAt === undefined ? {} : { issuedAt }) }, now);
     return { service, state, path, certificate: describe(certificate, now), advice: advices[state] };
   } catch (error) {
     if (isDevstackError(error)) return problem('unreadable');
@@ -70,14 +73,12 @@ async function statusOf(target: CertificateTarget, now: Date): Promise<Certifica
   }
 }
 
-function stateOf(certificate: X509Certificate, now: Date): Exclude<CertificateState, 'missing' | 'unreadable'> {
-  const end = certificate.validToDate.getTime();
-  const leftMs = end - now.getTime();
-  const lifetimeMs = end - certificate.validFromDate.getTime();
+function stateOf(lifetime: Lifetime, now: Date): Exclude<CertificateState, 'missing' | 'unreadable'> {
+  const leftMs = lifetime.notAfter.getTime() - now.getTime();
   if (leftMs <= 0) return 'expired';
-  if (certificate.validFromDate > now) return 'not-yet-valid';
-  if (leftMs <= Math.min(7 * dayMs, (lifetimeMs * 7) / 90)) return 'critical';
-  return leftMs <= Math.min(30 * dayMs, lifetimeMs / 3) ? 'warning' : 'ok';
+  if (lifetime.notBefore > now) return 'not-yet-valid';
+  if (leftMs <= Math.min(7 * dayMs, (usableMs(lifetime) * 7) / 90)) return 'critical';
+  return leftMs <= renewBeforeMs(lifetime) ? 'warning' : 'ok';
 }
 
 function describe(certificate: X509Certificate, now: Date): CertificateStatus['certificate'] {
