@@ -33,6 +33,19 @@ export const domainImports = {
   'database-backup': ['backup-store', 'credential-files'],
   'backup-verification': ['backup-store', 'database-backup'],
   'disaster-recovery': ['backup-store', 'backup-verification', 'vault-lifecycle', 'stack-lifecycle'],
+  // What a stack is, joined with what a backup is: the one library that knows both.
+  'stack-backup': [
+    'backup-crypto',
+    'backup-rotation',
+    'backup-store',
+    'backup-verification',
+    'database-backup',
+    'disaster-recovery',
+    'service-secrets',
+    'stack-lifecycle',
+    'vault-approle',
+    'vault-lifecycle',
+  ],
   'blue-green': ['traffic-switch'],
 };
 
