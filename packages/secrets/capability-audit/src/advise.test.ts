@@ -1,7 +1,7 @@
 import fc from 'fast-check';
-import { expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { details } from '../test/fixtures.ts';
-import { adviseCapabilities, capabilities } from './index.ts';
+import { adviseByTrial, adviseCapabilities, capabilities } from './index.ts';
 
 const names = capabilities.map(({ name }) => name);
 
@@ -40,4 +40,47 @@ it('is minimal whatever a program needs: nothing of it can be taken away', async
     }),
     { numRuns: 60 },
   );
+});
+
+describe('advice by trial', () => {
+  const needs = (needed: readonly string[]) => (capAdd: readonly string[]) =>
+    Promise.resolve(needed.every((name) => capAdd.includes(name)));
+
+  it('tries nothing twice, takes any spelling, and says what is needless', async () => {
+    const tried: string[] = [];
+    const advice = await adviseByTrial({
+      subject: 'web',
+      candidates: ['cap_chown', 'NET_RAW', 'CAP_KILL', 'setuid', 'CHOWN'],
+      trial: (capAdd) => {
+        tried.push(capAdd.join());
+        return needs(['KILL'])(capAdd);
+      },
+    });
+    expect(advice).toMatchObject({ capAdd: ['KILL'], needless: ['CHOWN', 'SETUID', 'NET_RAW'] });
+    expect(new Set(tried).size).toBe(tried.length);
+    expect(advice.trials.map(({ capAdd }) => capAdd.join())).toEqual(tried);
+  });
+
+  it('refuses a misspelled candidate before anything is tried', async () => {
+    const trial = vi.fn(needs([]));
+    await expect(adviseByTrial({ subject: 'web', candidates: ['NET_ADMNI'], trial })).rejects.toMatchObject({
+      code: 'CAPABILITY_UNKNOWN',
+      hint: expect.stringContaining('Did you mean NET_ADMIN?') as string,
+    });
+    expect(trial).not.toHaveBeenCalled();
+  });
+
+  it('is impossible where it does not work with all of them, and stops when it is told to', async () => {
+    await expect(
+      adviseByTrial({ subject: 'web', candidates: [], trial: () => Promise.resolve(false) }),
+    ).rejects.toMatchObject({ code: 'ADVICE_IMPOSSIBLE', message: expect.stringContaining('no capability') as string });
+    const end = new AbortController();
+    const trial = (): Promise<boolean> => {
+      end.abort();
+      return Promise.resolve(false);
+    };
+    await expect(
+      adviseByTrial({ subject: 'web', candidates: ['ALL'], trial, signal: end.signal }),
+    ).rejects.toMatchObject({ code: 'INTERRUPTED' });
+  });
 });

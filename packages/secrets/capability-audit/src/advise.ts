@@ -1,9 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import type { ContainerDetails, ContainerSpec, DockerEngine } from '@devstack-core/docker-engine';
-import { DevstackError, abortReason } from '@devstack-core/errors';
-import { capabilitiesIn, maskOf, plainName } from './capabilities.ts';
+import { adviseByTrial, type Advice } from './advise-by-trial.ts';
+import { namesIn } from './capabilities.ts';
 import { configurationOf } from './configuration.ts';
-import { CapabilityAuditErrorCode } from './errors.ts';
 
 /** What to try, and how to tell that it works. */
 export interface AdviseOptions {
@@ -19,59 +18,19 @@ export interface AdviseOptions {
   readonly signal?: AbortSignal;
 }
 
-/** The smallest `cap_add` beside `cap_drop: [ALL]` with which the probe passed. */
-export interface Advice {
-  readonly capAdd: readonly string[];
-  /** In the order of their trials. */
-  readonly trials: readonly { readonly capAdd: readonly string[]; readonly passed: boolean }[];
-  /** Candidates without which it works too. */
-  readonly needless: readonly string[];
-}
-
 /**
- * Starts copies of a container with `cap_drop: [ALL]` and fewer and fewer capabilities, and keeps what the probe needs: halves first, then
- * one by one, so that nothing in the answer can be taken away alone (Zeller's ddmin with single steps). Copies have new volumes, the binds
- * read-only and no published port, and are removed. Throws ADVICE_IMPOSSIBLE where the probe fails even with all candidates.
+ * Starts copies of a container with `cap_drop: [ALL]` and fewer and fewer capabilities, and keeps what the probe needs. Copies have new volumes,
+ * the binds read-only and no published port, and are removed. Throws what `adviseByTrial` throws.
  */
 export async function adviseCapabilities(options: AdviseOptions): Promise<Advice> {
-  const original = await options.engine.inspectContainer(options.container);
-  const candidates =
-    options.candidates === undefined
-      ? capabilitiesIn(configurationOf(original).mask).map(({ name }) => name)
-      : capabilitiesIn(maskOf(options.candidates)).map(({ name }) => name);
-  const trials: { capAdd: readonly string[]; passed: boolean }[] = [];
-  const works = async (capAdd: readonly string[]): Promise<boolean> => {
-    const known = trials.find((trial) => trial.capAdd.join() === capAdd.join());
-    if (known !== undefined) return known.passed;
-    const passed = await tryWith(original, capAdd, options);
-    trials.push({ capAdd, passed });
-    return passed;
-  };
-  if (await works([])) return { capAdd: [], trials, needless: candidates };
-  if (!(await works(candidates))) throw impossible(original, candidates);
-  const capAdd = await smallest(candidates, works);
-  return { capAdd, trials, needless: candidates.filter((name) => !capAdd.includes(name)) };
-}
-
-// Each round tries to do without one part of what is left; where no part can go, parts are halved, down to single ones.
-async function smallest(
-  candidates: readonly string[],
-  works: (capAdd: readonly string[]) => Promise<boolean>,
-): Promise<readonly string[]> {
-  let left = candidates;
-  let size = Math.ceil(left.length / 2);
-  while (left.length > 0) {
-    let removed = false;
-    for (let start = 0; start < left.length && !removed; start += size) {
-      const rest = left.filter((_, index) => index < start || index >= start + size);
-      if (!(await works(rest))) continue;
-      left = rest;
-      removed = true;
-    }
-    if (!removed && size === 1) return left;
-    size = removed ? Math.max(1, Math.min(size, Math.ceil(left.length / 2))) : Math.ceil(size / 2);
-  }
-  return left;
+  const { engine, signal } = options;
+  const original = await engine.inspectContainer(options.container);
+  return adviseByTrial({
+    subject: `A copy of ${original.name}`,
+    candidates: options.candidates ?? namesIn(configurationOf(original).mask),
+    trial: (capAdd) => tryWith(original, capAdd, options),
+    ...(signal === undefined ? {} : { signal }),
+  });
 }
 
 async function tryWith(
@@ -79,8 +38,6 @@ async function tryWith(
   capAdd: readonly string[],
   { engine, probe, network = 'none', signal }: AdviseOptions,
 ): Promise<boolean> {
-  const early = abortReason(signal, `the advice for ${original.name}`);
-  if (early !== undefined) throw early;
   const id = await engine.createContainer(copyOf(original, capAdd, network));
   try {
     try {
@@ -132,13 +89,4 @@ function copyOf(original: ContainerDetails, capAdd: readonly string[], network: 
     ...(cpus > 0 ? { cpus } : {}),
     ...(pids > 0 ? { pids } : {}),
   };
-}
-
-function impossible(original: ContainerDetails, candidates: readonly string[]): DevstackError {
-  return new DevstackError({
-    code: CapabilityAuditErrorCode.adviceImpossible,
-    message: `A copy of ${original.name} does not pass the probe even with ${candidates.length === 0 ? 'what it has' : candidates.map(plainName).join(', ')}.`,
-    hint: 'Check the probe on the container itself, name more candidates, or give the copies the network that the service needs.',
-    details: { container: original.name, candidates },
-  });
 }

@@ -4,4 +4,6 @@ export const CapabilityAuditErrorCode = {
   allowlistInvalid: 'ALLOWLIST_INVALID',
   /** The probe fails with every candidate granted, so nothing can be learnt from it. */
   adviceImpossible: 'ADVICE_IMPOSSIBLE',
+  /** A candidate for advice that is no capability. */
+  capabilityUnknown: 'CAPABILITY_UNKNOWN',
 } as const;

@@ -12,7 +12,8 @@ export {
   type AllowlistEntry,
   type HardeningException,
 } from './allowlist.ts';
-export { adviseCapabilities, type Advice, type AdviseOptions } from './advise.ts';
+export { adviseByTrial, type Advice, type AdviseByTrialOptions } from './advise-by-trial.ts';
+export { adviseCapabilities, type AdviseOptions } from './advise.ts';
 export { renderCapabilityGuide, type GuideOptions } from './guide.ts';
 export { capabilities, type Capability, type RiskLevel } from './capabilities.ts';
 export { hardeningRules } from './rules.ts';
