@@ -1,5 +1,9 @@
 export { DatabaseBackupErrorCode } from './errors.ts';
 export { compareFingerprints, serializeFingerprint } from './fingerprint.ts';
+export { dumpPostgresDatabase, postgresDatabasePart, type PostgresDumpOptions } from './postgres/dump.ts';
+export type { PostgresPlace } from './postgres/place.ts';
+export { restorePostgresDatabase, type PostgresRestoreOptions } from './postgres/restore.ts';
+export { holdSnapshot, type HoldSnapshotOptions, type PostgresSnapshot } from './postgres/snapshot.ts';
 export { rehearser, type Rehearsal, type Rehearser } from './rehearsal.ts';
 export { startThrowaway, sweepThrowaways, throwawayLabels, type ThrowawayContainerOptions } from './throwaway.ts';
 export type {
