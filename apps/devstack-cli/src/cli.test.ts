@@ -22,6 +22,8 @@ describe('the command line', () => {
     ['vault-approle-status --json', 'vault approle-status', { json: true }],
     ['images build --rebuild', 'images', { action: 'build', rebuild: true }],
     ['reset --dry-run', 'reset', { 'dry-run': true }],
+    ['audit all --format json --format sarif', 'audit all', { format: 'sarif' }],
+    ['logs redis-1 redis-2 --tail 1 --tail 2', 'logs', { services: ['redis-1', 'redis-2'], tail: '2' }],
   ];
 
   test.each(cases)('%s', async (line, name, expected) => {

@@ -108,9 +108,18 @@ function add(parser: Argv, word: string, spec: CommandSpec, onChosen: Chosen): v
       return sub;
     },
     (args) => {
-      onChosen(spec, args);
+      onChosen(spec, lastOfEach(spec, args));
     },
   );
+}
+
+// yargs makes a list of a flag that is given twice, which nobody reads: it counts as it was given last.
+function lastOfEach(spec: CommandSpec, args: Arguments): Arguments {
+  const given = Object.keys(allFlags(spec)).map((name) => {
+    const value = args[name];
+    return [name, Array.isArray(value) ? (value.at(-1) as unknown) : value] as const;
+  });
+  return { ...args, ...Object.fromEntries(given) };
 }
 
 /** A command's own flags and those that every command takes. */

@@ -302,11 +302,29 @@ export const commands: readonly CommandSpec[] = [
     flags: {
       format,
       baseline: { type: 'string', value: 'file', describe: 'The JSON of an earlier run: say what became of the score' },
+      advise: {
+        type: 'string',
+        value: 'service',
+        describe: 'Restart this service with fewer and fewer capabilities, and say which it needs',
+      },
+      candidates: {
+        type: 'string',
+        value: 'names',
+        describe: 'With --advise: what it may need beside what it has, e.g. CHOWN,SETUID',
+      },
+      timeout: {
+        type: 'string',
+        value: 'seconds',
+        describe: 'With --advise: seconds that one start may take',
+        default: '120',
+      },
+      yes,
     },
     exits: auditExits,
     examples: [
       ['devstack audit capabilities', 'the table, a score and the findings'],
       ['devstack audit capabilities --baseline before.json', 'and what became of the score'],
+      ['devstack audit capabilities --advise postgres --yes', 'the smallest cap_add of one service, by trial'],
     ],
     json: true,
     run: async (args, context) => (await import('./commands/audit/capabilities.ts')).run(args, context),

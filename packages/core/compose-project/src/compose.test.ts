@@ -91,6 +91,15 @@ describe('docker compose is called', () => {
     expect(words()).toBe(`${head} ${expected}`);
   });
 
+  it('with one more file laid over the others, for whoever asked for it alone', async () => {
+    const compose = composeThat({});
+    await compose.withOverlay('/tmp/c.yaml').start({ services: ['a'] });
+    expect(words()).toBe(`${head.replace('b.yaml', 'b.yaml --file /tmp/c.yaml')} --profile * start a`);
+    calls.length = 0;
+    await compose.start({ services: ['a'] });
+    expect(words()).toBe(`${head} --profile * start a`);
+  });
+
   it('with the caller’s environment, in the project’s folder, with lines and signal handed on', async () => {
     const { signal } = new AbortController();
     const onLine = (): void => undefined;

@@ -114,6 +114,11 @@ export class Compose {
     this.#runInteractive = options.runInteractive ?? runInteractive;
   }
 
+  /** The same project with one more file laid over its own, e.g. for a trial: `up` of the project itself goes back. */
+  withOverlay(file: string): Compose {
+    return new Compose({ ...this.#options, files: [...this.#options.files, file] });
+  }
+
   /** Creates and starts; with services named, their profiles do not matter. */
   async up(options: ComposeUpOptions = {}): Promise<void> {
     const flags = [

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { compareScores, type Score } from '@devstack-core/capability-audit';
 import { DevstackError } from '@devstack-core/errors';
+import { adviceOn, adviceText, requireRunning } from '../../audits/advice.ts';
 import { capabilitiesOf } from '../../audits/capabilities.ts';
 import { present } from '../../audits/present.ts';
 import { stringArgument, type Arguments, type Outcome } from '../../command.ts';
@@ -8,6 +9,8 @@ import type { Context } from '../../context.ts';
 import { table } from '../../output/table.ts';
 
 export async function run(args: Arguments, context: Context): Promise<Outcome> {
+  const service = stringArgument(args, 'advise');
+  if (service !== undefined) return runAdvice(service, args, context);
   const { report, containers, accepted, score } = await capabilitiesOf(await context.stack(), context);
   const rows = containers.map((one) => [
     one.service,
@@ -34,6 +37,34 @@ export async function run(args: Arguments, context: Context): Promise<Outcome> {
   });
 }
 
+/** Restarts a service with fewer and fewer capabilities, and says which it needs. */
+async function runAdvice(service: string, args: Arguments, context: Context): Promise<Outcome> {
+  const timeoutS = Number(stringArgument(args, 'timeout') ?? '120');
+  if (!Number.isFinite(timeoutS) || timeoutS <= 0)
+    throw usage(`--timeout is ${JSON.stringify(args['timeout'])}; it takes seconds above 0.`);
+  if (stringArgument(args, 'format') === 'sarif')
+    throw usage('Advice has no findings, so there is no SARIF of it.', 'Leave --format out, or use --json.');
+  const stack = await context.stack();
+  await requireRunning(stack, service);
+  await context.confirm(
+    `This restarts ${service} several times with its own data, with fewer capabilities each time, to see which it needs; what uses it is refused meanwhile.`,
+    args['yes'] === true,
+  );
+  const candidates = (stringArgument(args, 'candidates') ?? '').split(',').map((name) => name.trim());
+  const advice = await adviceOn(stack, context, {
+    service,
+    candidates: candidates.filter((name) => name !== ''),
+    timeoutMs: timeoutS * 1000,
+  });
+  const data = { schema: 'devstack/audit-advice/1', ...advice };
+  const isJson = stringArgument(args, 'format') === 'json';
+  return { data, text: isJson ? `${JSON.stringify(data, null, 2)}\n` : adviceText(advice) };
+}
+
+function usage(message: string, hint?: string): DevstackError {
+  return new DevstackError({ code: 'USAGE', message, ...(hint === undefined ? {} : { hint }) });
+}
+
 /** The score of an earlier run, from its `--json`. */
 async function readScore(path: string): Promise<Score> {
   try {
@@ -42,10 +73,8 @@ async function readScore(path: string): Promise<Score> {
   } catch {
     // Said below.
   }
-  throw new DevstackError({
-    code: 'USAGE',
-    message: `--baseline ${path} is not the JSON of an earlier audit of capabilities.`,
-    hint: 'Make one with: devstack audit capabilities --json > before.json',
-    details: { usage: true },
-  });
+  throw usage(
+    `--baseline ${path} is not the JSON of an earlier audit of capabilities.`,
+    'Make one with: devstack audit capabilities --json > before.json',
+  );
 }
