@@ -37,6 +37,18 @@ describe.each(workflows)('.github/workflows/%s', (name) => {
   });
 });
 
+it('each step for declarations names tests that there are: a name that nothing has would pass', async () => {
+  const { jobs } = parse(await readFile(join(folder, 'ci.yml'), 'utf8')) as {
+    jobs: Record<string, { env?: { TESTS?: string }; steps: { run?: string }[] }>;
+  };
+  const { env, steps } = jobs['declarations'] ?? { steps: [] };
+  const tests = await readFile(join(root, env?.TESTS ?? ''), 'utf8');
+  const groups = [...tests.matchAll(/^describe\('([^']+)'/gm)].map((match) => match[1]);
+  const named = steps.flatMap(({ run = '' }) => /-t '\^([^']+)'/.exec(run)?.[1] ?? []);
+  expect(groups.length).toBeGreaterThan(2);
+  expect(named.toSorted()).toEqual(groups.toSorted());
+});
+
 describe('actionlint', () => {
   it('accepts the workflows and rejects a planted mistake', async () => {
     expect(await actionlint(folder)).toMatchObject({ exitCode: 0 });
