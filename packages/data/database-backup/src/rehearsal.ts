@@ -1,4 +1,4 @@
-import type { EngineAdapter, Fingerprint, Place, RestoreOptions, StoredPart, ThrowawayOptions } from './types.ts';
+import type { EngineAdapter, Fingerprint, RestoreOptions, StoredPart, ThrowawayOptions } from './types.ts';
 
 /** An empty engine to restore parts into, gone at the end of the scope. */
 export interface Rehearsal extends AsyncDisposable {
@@ -17,7 +17,7 @@ export interface Rehearser {
 }
 
 /** An adapter with its throwaway place kept inside. */
-export function rehearser<P extends Place>(adapter: EngineAdapter<P>): Rehearser {
+export function rehearser<P>(adapter: EngineAdapter<P>): Rehearser {
   return {
     engines: adapter.engines,
     kinds: adapter.kinds,

@@ -27,6 +27,8 @@ export interface FingerprintItem {
   readonly count: number;
   /** Of the content; the same for the same content, in any order. */
   readonly checksum: string;
+  /** From this moment (UTC) on what it counts may go by itself, such as keys with a time to live: a difference says nothing then. */
+  readonly validUntil?: string;
 }
 
 /** One difference between two fingerprints, in words. */
@@ -102,6 +104,8 @@ export interface SourceOptions {
 
 export interface RestoreOptions {
   readonly signal?: AbortSignal;
+  /** Allows engines that would have to delete first what the place has (Redis, RabbitMQ, Gitea) to do so; they refuse otherwise. */
+  readonly replace?: boolean;
 }
 
 export interface ThrowawayOptions {
@@ -113,8 +117,8 @@ export interface ThrowawayOptions {
   readonly signal?: AbortSignal;
 }
 
-/** How one engine is backed up, restored, compared and checked. */
-export interface EngineAdapter<P extends Place> {
+/** How one engine is backed up, restored, compared and checked. Most places are a `Place`; a volume or a folder has no engine to log in to. */
+export interface EngineAdapter<P> {
   /** As in `EngineIdentity.name`; one adapter may serve several. */
   readonly engines: readonly string[];
   /** The kinds of part that it makes and restores, in the order in which they are restored. */
