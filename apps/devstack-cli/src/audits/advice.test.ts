@@ -1,9 +1,9 @@
 import { existsSync, readFileSync } from 'node:fs';
-import { ExitCode, DevstackError, exitCodeFor } from '@devstack-core/errors';
+import { DevstackError } from '@devstack-core/errors';
 import type { Stack, up } from '@devstack-core/stack-lifecycle';
 import { describe, expect, test } from 'vitest';
 import type { Context } from '../context.ts';
-import { adviceOn, adviceText, requireRunning } from './advice.ts';
+import { adviceOn, adviceText } from './advice.ts';
 
 const code = (name: string): DevstackError => new DevstackError({ code: name, message: name });
 
@@ -100,17 +100,5 @@ describe('advice on a service', () => {
     ).rejects.toBeInstanceOf(DevstackError);
     expect(starts).toHaveLength(2);
     expect(starts.at(-1)).toBe('as declared');
-  });
-
-  test('asks for a service that there is and that runs', async () => {
-    const { stack } = stackThatNeeds([], []);
-    await requireRunning(stack, 'web');
-    const unknown: unknown = await requireRunning(stack, 'wbe').catch((error: unknown) => error);
-    expect(exitCodeFor(unknown)).toBe(ExitCode.usage);
-    const idle = { ...stack, engine: () => Promise.resolve({ listContainers: () => Promise.resolve([]) }) };
-    await expect(requireRunning(idle as unknown as Stack, 'web')).rejects.toMatchObject({
-      code: 'STACK_NOT_RUNNING',
-      hint: 'Bring it up first: devstack up web',
-    });
   });
 });

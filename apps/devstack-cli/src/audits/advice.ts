@@ -2,7 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { adviseByTrial, capabilities, type Advice } from '@devstack-core/capability-audit';
-import { DevstackError, isDevstackError } from '@devstack-core/errors';
+import { isDevstackError } from '@devstack-core/errors';
 import { up, type Stack } from '@devstack-core/stack-lifecycle';
 import type { Context } from '../context.ts';
 
@@ -25,19 +25,6 @@ export interface ServiceAdvice extends Advice {
 
 // What a start says that may be for want of a capability; anything else says nothing about capabilities.
 const mayBeForWant = ['NOT_HEALTHY', 'VAULT_NOT_READY', 'SERVICE_UNHEALTHY', 'COMPOSE_FAILED'];
-
-/** Throws UNKNOWN_SERVICE, and STACK_NOT_RUNNING where the service has no container that runs. */
-export async function requireRunning(stack: Stack, service: string): Promise<void> {
-  stack.model.service(service);
-  const containers = await (await stack.engine()).listContainers({ project: stack.project.id });
-  if (containers.some((one) => one.service === service && one.state === 'running')) return;
-  throw new DevstackError({
-    code: 'STACK_NOT_RUNNING',
-    message: `${service} does not run: there is nothing to learn from a trial.`,
-    hint: `Bring it up first: devstack up ${service}`,
-    details: { service },
-  });
-}
 
 /**
  * The smallest `cap_add` with which a service of the stack becomes healthy, found by restarting it again and again, with `cap_drop: [ALL]`

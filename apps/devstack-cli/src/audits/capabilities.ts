@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { auditCapabilities, parseAllowlist, type CapabilityAudit } from '@devstack-core/capability-audit';
 import type { Stack } from '@devstack-core/stack-lifecycle';
 import type { Context } from '../context.ts';
+import { requireContainers } from './require-running.ts';
 
 /** Where reasons for capabilities and hardening exceptions are, from the root of a checkout. */
 export const allowlistFile = 'configs/capability-allowlist.yaml';
@@ -10,12 +11,12 @@ export const allowlistFile = 'configs/capability-allowlist.yaml';
 /** What the stack's containers can really do, held against the compose files and the allowlist. */
 export async function capabilitiesOf(stack: Stack, context: Context): Promise<CapabilityAudit> {
   const path = join(stack.project.root, allowlistFile);
+  const containers = await requireContainers(stack);
   const [text, configHashes, engine] = await Promise.all([
     readFile(path, 'utf8'),
     stack.compose.configHashes(),
     stack.engine(),
   ]);
-  const containers = await engine.listContainers({ project: stack.project.id, all: true });
   // A service that was never brought up is not what runs; a check of the declarations alone needs no stack.
   const services = stack.model.services.filter(({ name }) => containers.some(({ service }) => service === name));
   return auditCapabilities({

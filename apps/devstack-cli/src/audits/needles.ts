@@ -7,12 +7,14 @@ import { Secret } from '@devstack-core/redaction';
 import { serviceSecretDefinitions, type SecretDefinition } from '@devstack-core/service-secrets';
 import { operatorSession, type Stack } from '@devstack-core/stack-lifecycle';
 import type { VaultClient } from '@devstack-core/vault-client';
+import { requireRunning } from './require-running.ts';
 
 // A password that was rotated away still matters where a server was not restarted, or somebody uses it elsewhere.
 const olderVersions = 2;
 
 /** Every secret value of a stack: what Vault holds, earlier versions too, the logins, Vault's own keys and what opens the root's key. */
 export async function stackNeedles(stack: Stack): Promise<readonly CredentialNeedle[]> {
+  await requireRunning(stack, ['vault']);
   await using session = await operatorSession(stack);
   const { client } = session;
   const ofServices = await Promise.all(serviceSecretDefinitions.map((definition) => ofService(client, definition)));

@@ -10,6 +10,7 @@ import {
 } from '@devstack-core/network-audit';
 import { tlsModeOf, type Stack } from '@devstack-core/stack-lifecycle';
 import type { Context } from '../context.ts';
+import { requireRunning } from './require-running.ts';
 
 /** Every pair of services, from inside: may it, can it. */
 export async function networkOf(
@@ -17,6 +18,7 @@ export async function networkOf(
   context: Context,
   options: { readonly egressTargets?: readonly EgressTarget[] },
 ): Promise<NetworkAudit> {
+  await requireRunning(stack);
   const engine = await stack.engine();
   const isSingle = stack.env['DEVSTACK_NETWORKS'] === 'single';
   const file = join(stack.project.root, `configs/network-paths${isSingle ? '-single' : ''}.yaml`);

@@ -225,10 +225,22 @@ describe('the audits', () => {
     expect((await stack.json<Report>(['audit', 'network'])).findings).toEqual([]);
   });
 
-  test('say so when Vault is sealed, and fail', async () => {
+  test('say so when Vault is sealed or stopped, and fail with the next step', async () => {
+    await docker('restart', container('vault'));
+    for (const args of [
+      ['audit', 'credentials'],
+      ['audit', 'all'],
+      ['certs', 'rotate-ca', '--yes'],
+    ]) {
+      const { stderr, stdout } = await stack.expectRun(1, args);
+      expect(stderr).toMatch(/^error [^\n]*\[VAULT_(SEALED|UNREACHABLE)\]\n {2}next: [^\n]*\n$/);
+      expect(stdout).toBe('');
+    }
     await stack.expectRun(0, ['down', 'vault']);
-    const result = await stack.expectRun(1, ['audit', 'credentials']);
-    expect(result.stderr).toMatch(/\[VAULT_/);
+    const { stderr } = await stack.expectRun(1, ['audit', 'credentials']);
+    expect(stderr).toBe(
+      'error vault does not run. [STACK_NOT_RUNNING]\n  next: Bring it up first: devstack up vault\n',
+    );
     await stack.expectRun(0, ['up']);
   });
 

@@ -226,32 +226,45 @@ export interface WatchCertificatesOptions extends Pick<RenewCertificatesOptions,
   readonly onLook: (renewed: readonly RenewedCertificate[], nextAt: Date) => void;
 }
 
-/** Renews what is due until the signal ends it. A failure is told and tried again, after a minute or sooner where less time is left. */
+/**
+ * Renews what is due until the signal ends it. A failure is told and tried again, after a minute or sooner where less time is left; so is a
+ * look that fails, except the first one, which throws: whoever starts a watch shall see at once that there is nothing to watch.
+ */
 export async function watchCertificates(stack: Stack, options: WatchCertificatesOptions): Promise<void> {
-  const { signal, intervalMs = 3_600_000 } = options;
-  const selected = options.services === undefined ? {} : { services: options.services };
+  const { signal, intervalMs = 3_600_000, onEvent } = options;
   const isEnded = (): boolean => signal.aborted;
-  while (!isEnded()) {
-    const before = await certificates(stack, selected);
-    const now = Date.now();
-    const due = before.services.filter((one) => one.renewalAt === null || Date.parse(one.renewalAt) <= now);
-    const results =
-      due.length === 0
-        ? []
-        : await renewCertificates(stack, {
-            services: due.map((one) => stack.model.service(one.service)),
-            onEvent: options.onEvent,
-            signal,
-          });
-    const after = due.length === 0 ? before : await certificates(stack, selected);
-    const isFailing = results.some((one) => one.outcome === 'failed');
-    const pauses = after.services.map((one) => {
-      const at = one.renewalAt === null ? 0 : Date.parse(one.renewalAt);
-      const left = one.notAfter === null ? 0 : Date.parse(one.notAfter) - Date.now();
-      return at > Date.now() ? at - Date.now() : Math.min(60_000, left / 5);
-    });
-    const pauseMs = Math.max(1000, Math.min(intervalMs, isFailing ? 60_000 : intervalMs, ...pauses));
-    options.onLook(results, new Date(Date.now() + pauseMs));
+  for (let isFirst = true; !isEnded(); isFirst = false) {
+    let pauseMs = Math.min(intervalMs, retryMs);
+    try {
+      pauseMs = await look(stack, options, intervalMs);
+    } catch (error) {
+      if (isFirst || isEnded() || !isDevstackError(error)) throw error;
+      // An engine that is restarted, another command that holds the lease: the watch outlives them.
+      onEvent({ type: 'warning', code: error.code, text: error.message, hint: error.hint ?? '' });
+    }
     await sleep(pauseMs, undefined, { signal }).catch(() => undefined);
   }
+}
+
+const retryMs = 60_000;
+
+/** Renews what is due, and gives the time until the next look. */
+async function look(stack: Stack, options: WatchCertificatesOptions, intervalMs: number): Promise<number> {
+  const { signal, onEvent } = options;
+  const selected = options.services === undefined ? {} : { services: options.services };
+  const before = await certificates(stack, selected);
+  const now = Date.now();
+  const due = before.services.filter((one) => one.renewalAt === null || Date.parse(one.renewalAt) <= now);
+  const services = due.map((one) => stack.model.service(one.service));
+  const results = due.length === 0 ? [] : await renewCertificates(stack, { services, onEvent, signal });
+  const after = due.length === 0 ? before : await certificates(stack, selected);
+  const isFailing = results.some((one) => one.outcome === 'failed');
+  const pauses = after.services.map((one) => {
+    const at = one.renewalAt === null ? 0 : Date.parse(one.renewalAt);
+    const left = one.notAfter === null ? 0 : Date.parse(one.notAfter) - Date.now();
+    return at > Date.now() ? at - Date.now() : Math.min(retryMs, left / 5);
+  });
+  const pauseMs = Math.max(1000, Math.min(intervalMs, isFailing ? retryMs : intervalMs, ...pauses));
+  options.onLook(results, new Date(Date.now() + pauseMs));
+  return pauseMs;
 }

@@ -1,9 +1,10 @@
 import { readFile } from 'node:fs/promises';
 import { compareScores, type Score } from '@devstack-core/capability-audit';
 import { DevstackError } from '@devstack-core/errors';
-import { adviceOn, adviceText, requireRunning } from '../../audits/advice.ts';
+import { adviceOn, adviceText } from '../../audits/advice.ts';
 import { capabilitiesOf } from '../../audits/capabilities.ts';
 import { present } from '../../audits/present.ts';
+import { requireRunning } from '../../audits/require-running.ts';
 import { stringArgument, type Arguments, type Outcome } from '../../command.ts';
 import type { Context } from '../../context.ts';
 import { table } from '../../output/table.ts';
@@ -45,7 +46,7 @@ async function runAdvice(service: string, args: Arguments, context: Context): Pr
   if (stringArgument(args, 'format') === 'sarif')
     throw usage('Advice has no findings, so there is no SARIF of it.', 'Leave --format out, or use --json.');
   const stack = await context.stack();
-  await requireRunning(stack, service);
+  await requireRunning(stack, [service]);
   await context.confirm(
     `This restarts ${service} several times with its own data, with fewer capabilities each time, to see which it needs; what uses it is refused meanwhile.`,
     args['yes'] === true,

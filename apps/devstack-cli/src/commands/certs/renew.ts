@@ -1,5 +1,6 @@
 import { ExitCode } from '@devstack-core/errors';
-import { renewCertificates, selectServices, type RenewedCertificate } from '@devstack-core/stack-lifecycle';
+import { renewCertificates, selectServices, usesTls, type RenewedCertificate } from '@devstack-core/stack-lifecycle';
+import { requireRunning } from '../../audits/require-running.ts';
 import { listArgument, type Arguments, type Outcome } from '../../command.ts';
 import type { Context } from '../../context.ts';
 import { table } from '../../output/table.ts';
@@ -7,6 +8,7 @@ import { table } from '../../output/table.ts';
 export async function run(args: Arguments, context: Context): Promise<Outcome> {
   const stack = await context.stack();
   const named = listArgument(args, 'services');
+  if (usesTls(stack.model)) await requireRunning(stack, named);
   const renewed = await renewCertificates(stack, {
     services: named.length === 0 ? undefined : selectServices(stack.model, { services: named }),
     force: args['force'] === true,

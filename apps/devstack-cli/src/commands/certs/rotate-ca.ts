@@ -1,5 +1,6 @@
 import { ExitCode } from '@devstack-core/errors';
-import { exchangeRoot, retireRoots } from '@devstack-core/stack-lifecycle';
+import { exchangeRoot, operatorSession, retireRoots } from '@devstack-core/stack-lifecycle';
+import { requireTls } from '../../audits/require-running.ts';
 import type { Arguments, Outcome } from '../../command.ts';
 import type { Context } from '../../context.ts';
 import { renderRenewed } from './renew.ts';
@@ -7,6 +8,9 @@ import { renderRenewed } from './renew.ts';
 export async function run(args: Arguments, context: Context): Promise<Outcome> {
   const stack = await context.stack();
   const isEnd = args['retire'] === true;
+  await requireTls(stack, ['vault']);
+  // Says at once where Vault is sealed or does not answer: the new root would be made and wait for it.
+  await (await operatorSession(stack))[Symbol.asyncDispose]();
   await context.confirm(
     isEnd
       ? 'The old root is trusted no longer: whoever has only its certificate will refuse the stack.'

@@ -1,13 +1,16 @@
 import { certificateStatus, expiryMetrics } from '@devstack-core/certificates';
 import { writeFileDurable } from '@devstack-core/durable-files';
 import { ExitCode } from '@devstack-core/errors';
-import { certificates, type CertificatesReport, type ServedCertificate } from '@devstack-core/stack-lifecycle';
+import { certificates, usesTls, type CertificatesReport, type ServedCertificate } from '@devstack-core/stack-lifecycle';
+import { requireRunning } from '../../audits/require-running.ts';
 import { stringArgument, type Arguments, type Outcome } from '../../command.ts';
 import type { Context } from '../../context.ts';
 import { table } from '../../output/table.ts';
 
 export async function run(args: Arguments, context: Context): Promise<Outcome> {
-  const report = await certificates(await context.stack());
+  const stack = await context.stack();
+  if (usesTls(stack.model)) await requireRunning(stack);
+  const report = await certificates(stack);
   const metrics = stringArgument(args, 'metrics');
   if (metrics !== undefined) await writeMetrics(report, metrics);
   const isFine = report.services.every((one) => one.verdict === 'ok' && one.state === 'ok');

@@ -1,5 +1,6 @@
 import { DevstackError, ExitCode } from '@devstack-core/errors';
 import { certificates, selectServices, watchCertificates } from '@devstack-core/stack-lifecycle';
+import { requireTls } from '../../audits/require-running.ts';
 import { listArgument, stringArgument, type Arguments, type Outcome } from '../../command.ts';
 import type { Context } from '../../context.ts';
 import { writeMetrics } from './status.ts';
@@ -17,6 +18,7 @@ export async function run(args: Arguments, context: Context): Promise<Outcome> {
   }
   const named = listArgument(args, 'services');
   const metrics = stringArgument(args, 'metrics');
+  await requireTls(stack, named);
   await watchCertificates(stack, {
     services: named.length === 0 ? undefined : selectServices(stack.model, { services: named }),
     intervalMs: seconds * 1000,
