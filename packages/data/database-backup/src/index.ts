@@ -1,4 +1,6 @@
 export { DatabaseBackupErrorCode } from './errors.ts';
+export { filesSource } from './files/files-adapter.ts';
+export type { FilesPlace, FilesRoot } from './files/files-place.ts';
 export { compareFingerprints, serializeFingerprint } from './fingerprint.ts';
 export { dumpPostgresDatabase, postgresDatabasePart, type PostgresDumpOptions } from './postgres/dump.ts';
 export type { PostgresPlace } from './postgres/place.ts';
