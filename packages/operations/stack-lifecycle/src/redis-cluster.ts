@@ -13,7 +13,15 @@ import {
   type RedisMember,
   type RedisNode,
 } from './redis-migration.ts';
-import { parseClusterNodes, planMoves, slotCount, slotRanges, targetShares, type OpenSlot } from './redis-slots.ts';
+import {
+  areEpochsSettled,
+  parseClusterNodes,
+  planMoves,
+  slotCount,
+  slotRanges,
+  targetShares,
+  type OpenSlot,
+} from './redis-slots.ts';
 import { until } from './timing.ts';
 
 /** What `ensureRedisCluster` works on. */
@@ -58,6 +66,7 @@ export async function ensureRedisCluster(options: RedisClusterOptions): Promise<
   const assigned = await assignUncovered(await readMembers(nodes, connections));
   // A node that has just joined refuses keys, and clients, until it has heard of all slots.
   if (met || assigned) await waitUntilOk(connections, options.signal);
+  await waitUntilEpochsSettle(connections, options.signal);
   const finished = await finishOpenSlots(await readMembers(nodes, connections), options);
   const moved = await spread(await readMembers(nodes, connections), options);
   const changed = met || assigned || finished + moved > 0;
@@ -86,7 +95,6 @@ async function meet(
       nodes.every((node) => view.some((seen) => seen.address === node.address && seen.isSettled)),
     );
   });
-  // Nodes that were born apart may share a configuration epoch; the cluster settles it by itself within moments.
   return true;
 }
 
@@ -196,6 +204,16 @@ async function waitUntilOk(connections: readonly RedisConnection[], signal: Abor
     const states = await Promise.all(connections.map((connection) => connection.command('CLUSTER', 'INFO')));
     return states.every((state) => String(state).includes('cluster_state:ok'));
   });
+}
+
+// Before any slot changes hands: see `areEpochsSettled`. The cluster does it by itself, with its heartbeats.
+async function waitUntilEpochsSettle(
+  connections: readonly RedisConnection[],
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  await waitFor('the Redis nodes to settle their configuration epochs', signal, async () =>
+    areEpochsSettled(await Promise.all(connections.map(clusterNodes))),
+  );
 }
 
 async function waitFor(

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { parseClusterNodes, planMoves, slotRanges, targetShares } from './redis-slots.ts';
+import { areEpochsSettled, parseClusterNodes, planMoves, slotRanges, targetShares } from './redis-slots.ts';
 
 describe('the shares of a Redis cluster', () => {
   test.each([1, 2, 3, 5, 7])('of %i nodes sum up to all slots and differ by one at most', (nodes) => {
@@ -18,6 +18,22 @@ describe('the shares of a Redis cluster', () => {
   });
 });
 
+describe('the epochs of a Redis cluster', () => {
+  const view = (...epochs: readonly number[]) =>
+    parseClusterNodes(
+      epochs
+        .map((epoch, n) => `${String(n).repeat(40)} 10.0.0.${String(n)}:6379@1 master - 0 0 ${String(epoch)} connected`)
+        .join('\n'),
+    );
+
+  test('are settled when all nodes say the same, and no two have the same', () => {
+    expect(areEpochsSettled([view(1, 2, 0), view(1, 2, 0).toReversed()])).toBe(true);
+    expect(areEpochsSettled([view(1, 2, 2), view(1, 2, 2)])).toBe(false);
+    expect(areEpochsSettled([view(1, 2, 3), view(1, 2, 0)])).toBe(false);
+    expect(areEpochsSettled([view(1)])).toBe(true);
+  });
+});
+
 describe('the reply of CLUSTER NODES', () => {
   const mine = 'a'.repeat(40);
   const peer = 'b'.repeat(40);
@@ -30,12 +46,13 @@ describe('the reply of CLUSTER NODES', () => {
   ].join('\n');
 
   test('gives every node with its slots, and on the own line those that are being moved', () => {
-    const shared = { open: [], isMyself: false };
+    const shared = { open: [], isMyself: false, epoch: 0 };
     expect(parseClusterNodes(text)).toEqual([
-      { ...shared, id: peer, address: '172.20.2.22', isSettled: true, slots: [6, 7, 8] },
+      { ...shared, id: peer, address: '172.20.2.22', isSettled: true, epoch: 2, slots: [6, 7, 8] },
       {
         id: mine,
         address: '172.20.2.21',
+        epoch: 1,
         isMyself: true,
         isSettled: true,
         slots: [0, 1, 2, 3, 5],

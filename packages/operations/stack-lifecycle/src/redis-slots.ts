@@ -18,6 +18,8 @@ export interface ClusterNode {
   readonly isMyself: boolean;
   /** Met, and not in doubt. */
   readonly isSettled: boolean;
+  /** Of two nodes that claim a slot, the one with the higher epoch has it. */
+  readonly epoch: number;
   readonly slots: number[];
   /** Told by the node itself alone. */
   readonly open: readonly OpenSlot[];
@@ -29,16 +31,33 @@ export function parseClusterNodes(text: string): readonly ClusterNode[] {
     .split('\n')
     .filter((line) => line.trim() !== '')
     .map((line) => {
-      const [id = '', endpoint = '', flags = '', , , , , , ...words] = line.trim().split(' ');
+      const [id = '', endpoint = '', flags = '', , , , epoch = '', , ...words] = line.trim().split(' ');
       return {
         id,
         address: endpoint.slice(0, Math.max(0, endpoint.indexOf('@'))).replace(/:\d*$/, ''),
         isMyself: flags.split(',').includes('myself'),
         isSettled: !/handshake|fail|noaddr/.test(flags),
+        epoch: Number(epoch),
         slots: words.flatMap(slotsOf),
         open: words.flatMap(openSlotOf),
       };
     });
+}
+
+/**
+ * Whether every node knows of every other by the same epoch, and no two share one. Nodes that were born apart begin with the same, and the
+ * cluster then gives one of them a higher one: had it handed slots over meanwhile, its claim of a moment ago would win against the new owner.
+ */
+export function areEpochsSettled(views: readonly (readonly ClusterNode[])[]): boolean {
+  const members = views.map((view) => view.filter(({ isSettled }) => isSettled));
+  const written = members.map((view) =>
+    view
+      .map(({ id, epoch }) => `${id} ${String(epoch)}`)
+      .toSorted()
+      .join(),
+  );
+  const epochs = (members[0] ?? []).map(({ epoch }) => epoch);
+  return new Set(written).size <= 1 && new Set(epochs).size === epochs.length;
 }
 
 function slotsOf(word: string): number[] {
