@@ -5,9 +5,11 @@ import type { AddressInfo } from 'node:net';
 import { flushCompileCache, getCompileCacheDir } from 'node:module';
 import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
-import { readServiceCredentials, serviceInits } from '@devstack-core/service-init';
+import { caFile, readServiceCredentials, serviceInits } from '@devstack-core/service-init';
+import type { VaultClient } from '@devstack-core/vault-client';
 import { serverEnvironment } from './become.ts';
-import { readSettings } from './settings.ts';
+import { ensureCertificate } from './certificate.ts';
+import { readSettings, type Settings } from './settings.ts';
 
 // Runs once, when the image is built: goes the way of a start against a stand-in for Vault, so that V8 compiles what a
 // start uses and the compile cache holds it.
@@ -24,7 +26,13 @@ try {
     DEVSTACK_ENGINE: 'warm',
     VAULT_ADDR: `http://127.0.0.1:${String(port)}`,
   });
-  const credentials = await readServiceCredentials({ ...settings, directory, address: settings.vaultAddress });
+  const credentials = await readServiceCredentials({
+    ...settings,
+    directory,
+    address: settings.vaultAddress,
+    withSession: (client) =>
+      warmCertificate({ ...settings, approleDirectory: directory, credentialsDirectory: directory }, client),
+  });
   for (const init of Object.values(serviceInits)) {
     // What is not in this image makes it fail, after its code was loaded: that is all that is wanted here.
     await init
@@ -48,6 +56,12 @@ try {
 }
 flushCompileCache();
 await share(getCompileCacheDir());
+
+// The stand-in signs nothing, so that it fails once key and request are made: nearly all of what a start with TLS compiles.
+async function warmCertificate(settings: Settings, client: VaultClient): Promise<void> {
+  await writeFile(caFile(directory), '');
+  await ensureCertificate(settings, client).catch(() => undefined);
+}
 
 // Node keeps one private cache per user, in a folder whose name ends with the user's id: here it is the same for every service's user.
 async function share(cache: string | undefined): Promise<void> {
