@@ -32,7 +32,7 @@ export const domainImports = {
   'backup-store': ['backup-crypto', 'backup-rotation'],
   'database-backup': ['backup-store', 'credential-files'],
   'backup-verification': ['backup-store', 'database-backup'],
-  'disaster-recovery': ['backup-store', 'backup-verification', 'vault-lifecycle', 'stack-lifecycle'],
+  'disaster-recovery': ['backup-store', 'backup-verification', 'database-backup', 'vault-lifecycle', 'stack-lifecycle'],
   // What a stack is, joined with what a backup is: the one library that knows both.
   'stack-backup': [
     'backup-crypto',
