@@ -19,7 +19,7 @@ export async function scanContainers(
   const gone: GoneContainer[] = [];
   const note = (container: string, during: string): void => {
     gone.push({ container, during });
-    options.onEvent?.({ type: 'gone', container, during });
+    options.onEvent?.({ type: 'gone', container: context.ledger.mask(container), during });
   };
   const containers = await select(context, options, note);
   const { needles } = options;
@@ -52,7 +52,8 @@ export async function scanContainers(
       break;
     }
     done += 1;
-    options.onEvent?.({ type: 'container', container: container.name, done, of: containers.length });
+    const name = context.ledger.mask(container.name);
+    options.onEvent?.({ type: 'container', container: name, done, of: containers.length });
   });
   return gone;
 }

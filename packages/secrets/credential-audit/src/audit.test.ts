@@ -1,3 +1,4 @@
+import { writeFileSync } from 'node:fs';
 import { mkdir, mkdtemp, rm, symlink, truncate, writeFile } from 'node:fs/promises';
 import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -278,6 +279,19 @@ describe('what cannot be read', () => {
     expect((await audit(fakeEngine([container('db')]), { procRoot, local: true })).verdict).toBe('pass');
   });
 
+  it('of processes that have all ended before they were read is not checked', async () => {
+    const procRoot = await proc({});
+    await rm(join(procRoot, '100/comm'));
+    const report = await audit(fakeEngine([container('db')]), {
+      procRoot,
+      local: true,
+      surfaces: ['process-arguments'],
+    });
+    expect(report.notChecked).toEqual([
+      { subject: 'db', reason: 'process-arguments: its processes ended before they were read' },
+    ]);
+  });
+
   it('is nothing where the driver keeps no log and where nothing runs', async () => {
     const state = { ...container('db').state, running: false };
     const engine = fakeEngine([container('db', { state }, { HostConfig: { LogConfig: { Type: 'none' } } })], {
@@ -418,6 +432,38 @@ describe('files of the caller', () => {
       ['secret-in-project-log', 'logs/a.log', 1],
     ]);
     expect(report.notChecked).toEqual([]);
+  });
+
+  it('one by one: what vanishes or may not be read keeps nothing else from being searched, and no link is followed', async () => {
+    const path = await tree({
+      'a/': [0o755],
+      'a/0-locked/': [0o755],
+      'a/1.lock': [0o644, 'x'],
+      'a/z.log': [0o644, value],
+    });
+    // A folder in place of what is taken for a file, one that leads around in a circle, and a link to nowhere.
+    await symlink('..', join(path, 'a/around'));
+    await symlink('nowhere', join(path, 'a/broken'));
+    const report = await audit(fakeEngine([]), {
+      files: [{ kind: 'project-logs', name: 'state', path, optional: true }],
+    });
+    expect(report.findings.map(({ subject }) => subject)).toEqual(['state/a/z.log']);
+    expect(report.notChecked).toEqual([]);
+  });
+
+  it('with a name that is no UTF-8 are told: they cannot be opened by what Node makes of it', async () => {
+    const path = await tree({ 'a/': [0o755], 'a/plain': [0o644, value] });
+    writeFileSync(Buffer.concat([Buffer.from(`${path}/a/`), Buffer.from([0x66, 0xff])]), value);
+    const reason = expect.stringContaining('1 files with a name that is no UTF-8') as string;
+    const files = [{ kind: 'project-logs', name: 'state', path } as const];
+    const own = await audit(fakeEngine([]), { files });
+    expect(own.findings).toHaveLength(1);
+    expect(own.notChecked).toEqual([{ subject: 'state/a', reason }]);
+    const mounts = [mount({ source: path })];
+    const options = { surfaces: ['volume-files'], local: true } as const;
+    const mounted = await audit(fakeEngine([container('db', { mounts })]), options);
+    expect(mounted.findings).toHaveLength(1);
+    expect(mounted.notChecked).toEqual([{ subject: 'volume data', reason }]);
   });
 
   it('that cannot be read, or were named without a path, are told', async () => {

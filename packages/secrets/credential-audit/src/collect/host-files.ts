@@ -1,8 +1,9 @@
-import { readFile, readdir, stat } from 'node:fs/promises';
+import { lstat, readFile, readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isSecret, type Secret } from '@devstack-core/redaction';
 import type { Surface } from '../surfaces.ts';
 import { cannotCheck, systemCode, throwIfAborted, type CollectContext } from './context.ts';
+import { namesIn } from './names-in.ts';
 import { searchFile } from './walk.ts';
 
 /** A text or file that the caller adds: what compose resolves to, `.env`, a shell's history, own logs and reports. */
@@ -43,26 +44,50 @@ export async function collectHostFile(context: CollectContext, file: HostFile): 
   }
 }
 
-async function search(
-  context: CollectContext,
-  { surface, path, name }: { readonly surface: Surface; readonly path: string; readonly name: string },
-): Promise<void> {
+interface Found {
+  readonly surface: Surface;
+  readonly path: string;
+  readonly name: string;
+}
+
+async function search(context: CollectContext, { surface, path, name }: Found): Promise<void> {
   throwIfAborted(context.signal);
   const info = await stat(path);
-  if (info.isDirectory()) {
-    for (const child of (await readdir(path)).toSorted())
-      await search(context, { surface, path: join(path, child), name: `${name}/${child}` });
-    return;
+  if (info.isDirectory()) await searchFolder(context, { surface, path, name });
+  else if (info.isFile()) await searchOne(context, { surface, path, name, sizeBytes: info.size });
+}
+
+/** What is below it, each on its own: one that vanishes, or may not be read, does not keep the others from being looked at. */
+async function searchFolder(context: CollectContext, { surface, path, name }: Found): Promise<void> {
+  for (const child of namesIn(await readdir(path), (fault) => {
+    cannotCheck(context, surface, name, fault);
+  })) {
+    throwIfAborted(context.signal);
+    const below = { surface, path: join(path, child), name: `${name}/${child}` };
+    try {
+      // A link is not followed: it may lead around in a circle, or to what is not the project's.
+      const info = await lstat(below.path);
+      if (info.isDirectory()) await searchFolder(context, below);
+      else if (info.isFile()) await searchOne(context, { ...below, sizeBytes: info.size });
+    } catch (error) {
+      throwIfAborted(context.signal);
+      if (systemCode(error) !== 'ENOENT') cannotCheck(context, surface, below.name, error);
+    }
   }
-  if (!info.isFile()) return;
-  if (info.size <= smallBytes) {
+}
+
+async function searchOne(
+  context: CollectContext,
+  { surface, path, name, sizeBytes }: Found & { readonly sizeBytes: number },
+): Promise<void> {
+  if (sizeBytes <= smallBytes) {
     searchText(context, surface, name, await readFile(path));
     return;
   }
   const place = { surface, subject: name, at: 'text', location: { file: name } };
   const { ledger, limits } = context;
   const read = await searchFile({ ledger, place, limitBytes: limits.volumeBytes }, path);
-  if (read < info.size) cannotCheck(context, surface, name, `cut after ${String(read)} of ${String(info.size)} bytes`);
+  if (read < sizeBytes) cannotCheck(context, surface, name, `cut after ${String(read)} of ${String(sizeBytes)} bytes`);
 }
 
 // Up to here a file is read as a whole, so that a finding can name its line.

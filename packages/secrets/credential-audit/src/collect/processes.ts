@@ -18,10 +18,12 @@ export function processCollector(pids: ReadonlyMap<string, readonly number[]>): 
         return;
       }
       const [args, environments] = [new Set<string>(), new Set<string>()];
+      let read = 0;
       for (const pid of own) {
         throwIfAborted(context.signal);
         const name = await processName(context.procRoot, pid);
         if (name === undefined) continue;
+        read += 1;
         for (const [surface, file, failures] of [
           ['process-arguments', 'cmdline', args],
           ['process-environment', 'environ', environments],
@@ -48,7 +50,8 @@ export function processCollector(pids: ReadonlyMap<string, readonly number[]>): 
         ['process-environment', environments],
       ] as const) {
         if (!context.wants(surface)) continue;
-        if (failures.size === 0) context.ledger.checked(surface, container.name);
+        if (read === 0) cannotCheck(context, surface, container.name, 'its processes ended before they were read');
+        else if (failures.size === 0) context.ledger.checked(surface, container.name);
         else
           cannotCheck(context, surface, container.name, `${[...failures].join(', ')} cannot be read: run it as root`);
       }

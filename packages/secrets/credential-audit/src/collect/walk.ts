@@ -3,6 +3,7 @@ import { lstat, open, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Ledger, Place } from '../ledger.ts';
 import { systemCode, type AuditLimits } from './context.ts';
+import { namesIn } from './names-in.ts';
 
 /** A file or folder that was met. */
 export interface WalkedEntry {
@@ -46,7 +47,8 @@ export async function* walk(
       yield { path, name, isFolder, mode, sizeBytes: info.size, isReadableByOthers: (mode & 0o004) !== 0 };
       // Whoever may enter a folder may open what he can guess in it, listed or not.
       if (isFolder && (mode & 0o001) !== 0)
-        pending.push(...(await readdir(path)).map((child) => (name === '' ? child : `${name}/${child}`)));
+        for (const child of namesIn(await readdir(path), options.onError))
+          pending.push(name === '' ? child : `${name}/${child}`);
     } catch (error) {
       if (systemCode(error) !== 'ENOENT') options.onError(error);
     }
