@@ -2,7 +2,7 @@ import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { processesOnHost } from './index.ts';
+import { isProcessOf, processesOnHost } from './index.ts';
 
 const [web, db, other] = ['a', 'b', 'c'].map((letter) => letter.repeat(64)) as [string, string, string];
 let procRoot: string;
@@ -55,5 +55,25 @@ describe('processesOnHost', () => {
   it('reads thousands of processes', async () => {
     for (let pid = 1; pid <= 3000; pid += 1) await process(pid, `0::/docker/${pid % 2 === 0 ? web : other}\n`);
     expect((await processesOnHost([web], { procRoot })).get(web)).toHaveLength(1500);
+  });
+});
+
+describe('isProcessOf', () => {
+  it('knows a process by its control group, and by its mounts where a namespace hides that', async () => {
+    await process(4, `0::/docker/${web}\n`);
+    await process(5, '0::/\n');
+    await writeFile(
+      join(procRoot, '5/mountinfo'),
+      `1 2 8:1 /var/lib/docker/containers/${web}/hostname /etc/hostname rw\n`,
+    );
+    await process(6, `0::/docker/${db}\n`);
+    const answers = await Promise.all([4, 5, 6, 7, 0, -1].map((pid) => isProcessOf(web, pid, { procRoot })));
+    expect(answers).toEqual([true, true, false, false, false, false]);
+  });
+
+  it('does not take a process that cannot be looked at for one of another', async () => {
+    await mkdir(join(procRoot, '11'));
+    await symlink('cgroup', join(procRoot, '11/cgroup'));
+    await expect(isProcessOf(web, 11, { procRoot })).rejects.toMatchObject({ code: 'ELOOP' });
   });
 });

@@ -40,6 +40,23 @@ export async function processesOnHost(
   return new Map([...found].map(([id, list]) => [id, list.toSorted((a, b) => a - b)]));
 }
 
+/**
+ * True where the process with that number, which may have been given anew since the engine told it, is of that container. False where this
+ * `/proc` is of another machine, and for a process that this user may not look at.
+ */
+export async function isProcessOf(
+  id: string,
+  pid: number,
+  { procRoot = '/proc' }: HostProcessesOptions = {},
+): Promise<boolean> {
+  const folder = join(procRoot, String(pid));
+  const read = (name: string): Promise<string | undefined> => unlessGone(readFile(join(folder, name), 'utf8'));
+  if (pid <= 0) return false;
+  if ((await read('cgroup'))?.includes(id) === true) return true;
+  // A control group namespace can hide the id; the engine mounts files out of the container's own folder.
+  return (await read('mountinfo'))?.includes(`/containers/${id}/`) === true;
+}
+
 async function unlessGone<T>(reading: Promise<T>): Promise<T | undefined> {
   try {
     return await reading;

@@ -7,7 +7,7 @@ export type { ExecOptions } from './exec.ts';
 export type { ExecStreamOptions, ProgramEnd, RunningProgram } from './exec-stream.ts';
 export type { Forward, ForwardOptions } from './forward.ts';
 export type { WriteVolumeFilesOptions } from './files.ts';
-export { processesOnHost, type HostProcessesOptions } from './host-processes.ts';
+export { isProcessOf, processesOnHost, type HostProcessesOptions } from './host-processes.ts';
 export type { LogLine } from './frames.ts';
 export type { PullOptions, PullProgress } from './images.ts';
 export type { FollowLogsOptions, LogsOptions } from './logs.ts';

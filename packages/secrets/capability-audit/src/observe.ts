@@ -1,14 +1,6 @@
-import type { ContainerDetails, DockerEngine } from '@devstack-core/docker-engine';
+import { isProcessOf, type ContainerDetails, type DockerEngine } from '@devstack-core/docker-engine';
 import { configurationOf, type Configuration } from './configuration.ts';
-import {
-  hasUserNamespace,
-  isOfContainer,
-  reachableBy,
-  readMounts,
-  readProcess,
-  type Mount,
-  type ProcessPrivileges,
-} from './proc.ts';
+import { hasUserNamespace, reachableBy, readMounts, readProcess, type Mount, type ProcessPrivileges } from './proc.ts';
 
 /** A container as it is: what it was given, and what its processes have. */
 export interface Observation {
@@ -67,7 +59,7 @@ async function see(
 ): Promise<{ readonly processes: readonly ProcessPrivileges[]; readonly unseen?: string }> {
   const { pid, running } = container.state;
   if (!running) return { processes: [] };
-  if (!(await isOfContainer(procRoot, pid, container.id))) {
+  if (!(await isProcessOf(container.id, pid, { procRoot }))) {
     const reason =
       'its processes are not in this /proc: the engine runs on another machine, in a virtual machine, or hides them';
     return { processes: [], unseen: reason };

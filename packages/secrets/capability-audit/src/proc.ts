@@ -41,14 +41,6 @@ export interface Mount {
   readonly options: readonly string[];
 }
 
-/** True where the process with that number in this `/proc` is the container's own. */
-export async function isOfContainer(procRoot: string, pid: number, id: string): Promise<boolean> {
-  const folder = join(procRoot, String(pid));
-  if ((await readText(join(folder, 'cgroup')))?.includes(id) === true) return true;
-  // A control group namespace can hide the id; the engine mounts files out of the container's own folder.
-  return (await readText(join(folder, 'mountinfo')))?.includes(`/containers/${id}/`) === true;
-}
-
 // A program that an engine starts in a container is the runtime itself for some milliseconds, with all that the host's root has.
 const startingNames = /^(runc|crun|youki)(:|$)/;
 const startingMs = 1000;

@@ -1,11 +1,11 @@
 import { isAbsolute, relative, sep } from 'node:path';
 import { auditReport, toolOf, type AuditReport, type NotChecked } from '@devstack-core/audit-report';
-import type { ContainerDetails, DockerEngine } from '@devstack-core/docker-engine';
+import { isProcessOf, type ContainerDetails, type DockerEngine } from '@devstack-core/docker-engine';
 import { abortReason, isDevstackError } from '@devstack-core/errors';
 import { membershipFindings, nameFindings, pathFindings, unusedRules, type PlaceOf } from './judge.ts';
 import { canOf, planFrom, type Gateway, type MatrixCell, type Node, type PlannedCell } from './matrix.ts';
 import type { DeclaredNetworks, Member } from './members.ts';
-import { isOfContainer, listeningPorts } from './namespace.ts';
+import { listeningPorts } from './namespace.ts';
 import {
   egressFindings,
   publishedFindings,
@@ -204,7 +204,9 @@ async function look({ engine, members, procRoot = '/proc' }: AuditNetworkOptions
         const container = await engine.inspectContainer(containerId);
         if (!container.state.running) return { subject, reason: `it is ${container.state.status}` };
         const { pid } = container.state;
-        const listening = (await isOfContainer(procRoot, pid, container.id)) ? await listeningPorts(procRoot, pid) : [];
+        const listening = (await isProcessOf(container.id, pid, { procRoot }))
+          ? await listeningPorts(procRoot, pid)
+          : [];
         return { node: { ...member, subject, ports: [...new Set([...member.ports, ...listening])] }, container };
       } catch (error) {
         if (!isDevstackError(error, 'CONTAINER_NOT_FOUND')) throw error;

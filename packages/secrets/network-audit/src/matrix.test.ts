@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { membershipFindings, nameFindings, pathFindings, unusedRules } from './judge.ts';
 import { canOf, planFrom, type MatrixCell, type Node } from './matrix.ts';
-import { isOfContainer, listeningPorts } from './namespace.ts';
+import { listeningPorts } from './namespace.ts';
 import { egressFindings, publishedFindings, publishedTargets } from './outside.ts';
 import { parseNetworkPaths, renderMatrix } from './index.ts';
 
@@ -235,11 +235,5 @@ describe('in /proc', () => {
   it('what listens is read, loopback and connections left out', async () => {
     expect((await listeningPorts(root, 7)).toSorted()).toEqual([5432, 8080, 8084]);
     expect(await listeningPorts(root, 8)).toEqual([]);
-  });
-
-  it('a container is known by its files where its control group hides it', async () => {
-    expect(
-      await Promise.all([isOfContainer(root, 7, 'abc'), isOfContainer(root, 7, 'abd'), isOfContainer(root, 0, 'abc')]),
-    ).toEqual([true, false, false]);
   });
 });

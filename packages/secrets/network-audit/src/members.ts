@@ -1,5 +1,6 @@
 import type { ComposeModel } from '@devstack-core/compose-project';
-import type { ContainerDetails, DockerEngine } from '@devstack-core/docker-engine';
+import type { ContainerDetails, ContainerSummary, DockerEngine } from '@devstack-core/docker-engine';
+import { isDevstackError } from '@devstack-core/errors';
 
 /** One service's container in its networks. */
 export interface Member {
@@ -30,12 +31,24 @@ export async function membersOf(
   model?: DeclaredNetworks,
 ): Promise<readonly Member[]> {
   const rows = await engine.listContainers({ project, all: true });
-  const containers = await Promise.all(rows.map(({ id }) => engine.inspectContainer(id)));
   const names = new Map(model?.networks.map(({ engineName, name }) => [engineName, name]));
-  return containers
-    .filter((one) => !isDone(one))
-    .map((one) => memberOf(one, names, model))
-    .toSorted((a, b) => (a.service < b.service ? -1 : Number(a.service > b.service)));
+  const members = await Promise.all(
+    rows.map(async (row): Promise<readonly Member[]> => {
+      try {
+        const container = await engine.inspectContainer(row.id);
+        return isDone(container) ? [] : [memberOf(container, names, model)];
+      } catch (error) {
+        if (!isDevstackError(error, 'CONTAINER_NOT_FOUND')) throw error;
+        return [goneMember(row)];
+      }
+    }),
+  );
+  return members.flat().toSorted((a, b) => (a.service < b.service ? -1 : Number(a.service > b.service)));
+}
+
+// Removed since it was listed: nobody can look at it, which is to be said.
+function goneMember({ id, name, service }: ContainerSummary): Member {
+  return { service: service ?? name, containerId: id, networks: {}, ports: [], notRunning: 'it went away meanwhile' };
 }
 
 function isDone({ state }: ContainerDetails): boolean {

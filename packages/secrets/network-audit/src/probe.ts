@@ -1,7 +1,6 @@
 import { run, which } from '@devstack-core/command-runner';
-import type { ContainerDetails, DockerEngine } from '@devstack-core/docker-engine';
+import { isProcessOf, type ContainerDetails, type DockerEngine } from '@devstack-core/docker-engine';
 import { isDevstackError } from '@devstack-core/errors';
-import { isOfContainer } from './namespace.ts';
 import { probeScript, type ProbeAnswer, type ProbeJob } from './probe-script.ts';
 
 /** How the inside of a network namespace is reached. */
@@ -46,7 +45,8 @@ async function byNsenter(
   setting: ProbeSetting,
 ): Promise<ProbeAnswer | string> {
   if (process.getuid?.() !== 0) return 'needs root';
-  if (!(await isOfContainer(setting.procRoot, state.pid, id))) return 'the container is not on this machine';
+  if (!(await isProcessOf(id, state.pid, { procRoot: setting.procRoot })))
+    return 'the container is not on this machine';
   const program = await which('nsenter');
   if (program === undefined) return 'there is no nsenter';
   const namespace = `--net=${setting.procRoot}/${String(state.pid)}/ns/net`;
@@ -101,13 +101,24 @@ async function attempt(
   try {
     const { exitCode, stdout, stderr } = await work(JSON.stringify(job));
     if (exitCode !== 0) return lastLine(stderr + stdout) ?? `the probe ended with ${String(exitCode)}`;
-    const answer = JSON.parse(stdout) as ProbeAnswer;
-    const isWhole = answer.targets.length === job.targets.length && answer.names.length === job.names.length;
-    return isWhole ? answer : 'the probe gave half an answer';
+    return isAnswer(JSON.parse(stdout), job) ?? 'the probe gave half an answer';
   } catch (error) {
     if (isDevstackError(error, 'INTERRUPTED') || isDevstackError(error, 'DOCKER_UNREACHABLE')) throw error;
+    // Its message would show what was printed instead.
+    if (error instanceof SyntaxError) return 'what the probe printed is no answer';
     return error instanceof Error ? error.message : 'the probe failed';
   }
+}
+
+// A program of the container may be anything: what it prints is believed where it has the form of an answer, and nothing else of it is.
+function isAnswer(printed: unknown, job: ProbeJob): ProbeAnswer | undefined {
+  const { targets, names } = (printed ?? {}) as { readonly targets?: unknown; readonly names?: unknown };
+  const isText = (value: unknown): value is string => typeof value === 'string';
+  const isName = (value: unknown): value is string | readonly string[] =>
+    isText(value) || (Array.isArray(value) && value.every(isText));
+  if (!Array.isArray(targets) || !Array.isArray(names)) return undefined;
+  const isWhole = targets.length === job.targets.length && names.length === job.names.length;
+  return isWhole && targets.every(isText) && names.every(isName) ? { targets, names } : undefined;
 }
 
 function lastLine(text: string): string | undefined {

@@ -1,7 +1,7 @@
-import { access, constants, lstat, readFile, readlink, realpath } from 'node:fs/promises';
+import { access, constants, lstat, readlink, realpath } from 'node:fs/promises';
 import { join, posix } from 'node:path';
 import { findingId } from '@devstack-core/audit-report';
-import type { ContainerDetails, ContainerMount } from '@devstack-core/docker-engine';
+import { isProcessOf, type ContainerDetails, type ContainerMount } from '@devstack-core/docker-engine';
 import { searchArchivedFiles } from './archive-files.ts';
 import { cannotCheck, type CollectContext, type ContainerCollector } from './context.ts';
 import { searchReadableFiles, type MountedTree } from './readable-files.ts';
@@ -60,19 +60,17 @@ async function bind(context: CollectContext, container: ContainerDetails, mount:
 async function tmpfs(context: CollectContext, container: ContainerDetails, target: string): Promise<void> {
   const subject = `${container.name} ${target}`;
   const root = join(context.procRoot, String(container.state.pid), 'root');
-  if (!context.isLocal || !(await isOf(container, context.procRoot)) || !(await isReadable(root))) {
+  if (
+    !context.isLocal ||
+    !(await isProcessOf(container.id, container.state.pid, context)) ||
+    !(await isReadable(root))
+  ) {
     const reason = 'the engine gives no way to read it: run the audit as root on the machine of the engine';
     cannotCheck(context, 'tmpfs-files', subject, reason);
     return;
   }
   const location = context.locate(container, 'tmpfs-files');
   await searchReadableFiles(context, { surface: 'tmpfs-files', subject, path: await within(root, target), location });
-}
-
-// A process id is given anew when its process has ended: what is read must be of this container.
-async function isOf(container: ContainerDetails, procRoot: string): Promise<boolean> {
-  const groups = await readFile(join(procRoot, String(container.state.pid), 'cgroup'), 'utf8').catch(() => '');
-  return groups.includes(container.id);
 }
 
 function tmpfsTargets(container: ContainerDetails): readonly string[] {
