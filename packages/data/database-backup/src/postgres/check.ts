@@ -87,7 +87,7 @@ async function checkConstraints(
   await session.run(`BEGIN; CREATE TEMPORARY TABLE devstack_backup_found (id oid, state text) ON COMMIT DROP`);
   for (const row of all)
     await session.run(
-      `DO $check$ BEGIN UPDATE pg_constraint SET convalidated = false WHERE oid = ${String(row['id'])}; ALTER TABLE ONLY ${String(row['table'])} VALIDATE CONSTRAINT ${String(row['name'])}; EXCEPTION WHEN OTHERS THEN INSERT INTO pg_temp.devstack_backup_found VALUES (${String(row['id'])}, SQLSTATE); END $check$`,
+      `DO $check$ BEGIN UPDATE pg_constraint SET convalidated = false WHERE oid = ${String(row['id'])}; ALTER TABLE ${String(row['table'])} VALIDATE CONSTRAINT ${String(row['name'])}; EXCEPTION WHEN OTHERS THEN INSERT INTO pg_temp.devstack_backup_found VALUES (${String(row['id'])}, SQLSTATE); END $check$`,
     );
   const found = await session.query(`SELECT id::text AS id, state FROM pg_temp.devstack_backup_found`);
   await session.run('ROLLBACK');

@@ -141,7 +141,7 @@ const others = (
 );
 
 const comments = `SELECT 'comment', pg_describe_object(d.classoid, d.objoid, d.objsubid), jsonb_build_object('text', d.description), '[]'::jsonb
-FROM pg_description d WHERE d.objoid >= 16384 AND NOT EXISTS (SELECT FROM pg_depend x WHERE x.deptype = 'e' AND x.classid = d.classoid AND x.objid = d.objoid)
+FROM pg_description d WHERE (d.objoid >= 16384 OR d.classoid = 'pg_largeobject'::regclass) AND NOT EXISTS (SELECT FROM pg_depend x WHERE x.deptype = 'e' AND x.classid = d.classoid AND x.objid = d.objoid)
   AND d.classoid <> 'pg_extension'::regclass`;
 
 // What was granted or taken of the server's own functions and views; their owner has another name elsewhere.
@@ -155,7 +155,7 @@ const systemGrants = (
   ([catalog, column, type, who, name]) =>
     `SELECT 'system grant', ${name}, jsonb_build_object('acl', (SELECT jsonb_agg(item ORDER BY item) FROM (SELECT jsonb_build_array(CASE a.grantee WHEN 10 THEN '' ELSE ${role('a.grantee')} END, a.privilege_type, a.is_grantable) AS item FROM aclexplode(o.${column}) a) i)), '[]'::jsonb
 FROM ${catalog} o LEFT JOIN pg_init_privs p ON p.classoid = '${catalog}'::regclass AND p.objoid = o.oid AND p.objsubid = 0
-WHERE o.oid < 16384 AND o.oid <> 2200 AND o.${column} IS NOT NULL AND o.${column} IS DISTINCT FROM coalesce(p.initprivs, acldefault('${type}', o.${who}))`,
+WHERE o.oid < 16384 AND o.oid <> 2200${catalog === 'pg_class' ? ` AND o.relnamespace = 'pg_catalog'::regnamespace` : ''} AND o.${column} IS NOT NULL AND o.${column} IS DISTINCT FROM coalesce(p.initprivs, acldefault('${type}', o.${who}))`,
 );
 
 const database = `SELECT 'database', 'properties', jsonb_build_object('owner', ${owner('d.datdba')}, 'acl', ${acl('d.datacl', 'd', 'd.datdba')}, 'encoding', pg_encoding_to_char(d.encoding),

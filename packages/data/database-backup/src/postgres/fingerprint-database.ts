@@ -11,22 +11,27 @@ export interface SequenceState {
   readonly isCalled: boolean;
 }
 
-/**
- * Everything in the session's database, in the session's own snapshot where it has one. `sequences`: states that are known better than by
- * asking, by schema and name with a zero between them.
- */
+export interface FingerprintDatabaseOptions {
+  /** States that are known better than by asking, by schema and name with a zero between them. */
+  readonly sequences?: ReadonlyMap<string, SequenceState>;
+  /** Leave out the content of what is not logged. */
+  readonly exceptUnlogged?: boolean;
+}
+
+/** Everything in the session's database, in the session's own snapshot where it has one. */
 export async function fingerprintDatabase(
   session: PsqlSession,
-  sequences: ReadonlyMap<string, SequenceState> = new Map(),
+  { sequences = new Map(), exceptUnlogged = false }: FingerprintDatabaseOptions = {},
 ): Promise<Fingerprint> {
   const catalog = await session.query(catalogQuery);
+  const filter = `AND c.relpersistence ${exceptUnlogged ? "= 'p'" : "<> 't'"}`;
   return {
     schema: 'devstack/fingerprint/1',
     items: [
       ...catalog.map(toItem),
-      ...(await tableItems(session)),
+      ...(await tableItems(session, filter)),
       ...(await largeObjectItems(session)),
-      ...(await sequenceItems(session, sequences)),
+      ...(await sequenceItems(session, filter, sequences)),
     ],
   };
 }
@@ -48,11 +53,11 @@ const tables = `SELECT format('%I.%I', n.nspname, c.relname) AS name, coalesce(x
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 LEFT JOIN LATERAL (SELECT e.extcondition[array_position(e.extconfig, c.oid)] AS condition, array_position(e.extconfig, c.oid) IS NOT NULL AS is_data
   FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid WHERE d.deptype = 'e' AND d.classid = 'pg_class'::regclass AND d.objid = c.oid) x ON true
-WHERE c.relkind = 'r' AND c.relpersistence <> 't' AND c.oid >= 16384 AND coalesce(x.is_data, true)`;
+WHERE c.relkind = 'r' AND c.oid >= 16384 AND coalesce(x.is_data, true)`;
 
-async function tableItems(session: PsqlSession): Promise<FingerprintItem[]> {
+async function tableItems(session: PsqlSession, filter: string): Promise<FingerprintItem[]> {
   const items: FingerprintItem[] = [];
-  for (const row of await session.query(tables)) {
+  for (const row of await session.query(`${tables} ${filter}`)) {
     const name = String(row['name']);
     const [sum] = await session.query(
       `SELECT count(*)::text AS count, coalesce(sum(hashtextextended(ROW(${String(row['columns'])})::text COLLATE "C", 0)), 0)::text AS checksum FROM ONLY ${name} t ${String(row['condition'])}`,
@@ -77,15 +82,16 @@ async function largeObjectItems(session: PsqlSession): Promise<FingerprintItem[]
 }
 
 const sequenceNames = `SELECT format('%I.%I', n.nspname, c.relname) AS name, n.nspname AS schema, c.relname AS tag FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-WHERE c.relkind = 'S' AND c.relpersistence <> 't' AND c.oid >= 16384`;
+WHERE c.relkind = 'S' AND c.oid >= 16384`;
 
 async function sequenceItems(
   session: PsqlSession,
+  filter: string,
   known: ReadonlyMap<string, SequenceState>,
 ): Promise<FingerprintItem[]> {
   const items: FingerprintItem[] = [];
   const unknown: string[] = [];
-  for (const row of await session.query(sequenceNames)) {
+  for (const row of await session.query(`${sequenceNames} ${filter}`)) {
     const state = known.get(`${String(row['schema'])}\0${String(row['tag'])}`);
     if (state === undefined) unknown.push(String(row['name']));
     else items.push(sequenceItem(String(row['name']), state));

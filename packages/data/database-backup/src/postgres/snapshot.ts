@@ -44,7 +44,7 @@ export async function holdSnapshot(
         id,
         takenAt,
         query: (sql) => session.query(sql),
-        fingerprint: (sequences) => fingerprintDatabase(session, sequences),
+        fingerprint: (sequences) => fingerprintDatabase(session, sequences === undefined ? {} : { sequences }),
         [Symbol.asyncDispose]: () => session[Symbol.asyncDispose](),
       };
     } catch (error) {

@@ -1,0 +1,283 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { abortReason } from '@devstack-core/errors';
+import { startThrowaway } from '../../throwaway.ts';
+import type { Throwaway, ThrowawayOptions } from '../../types.ts';
+import { collect } from '../collect.ts';
+import { failure, refusal } from '../failure.ts';
+import type { PostgresPlace } from '../place.ts';
+import { openSession } from '../session.ts';
+import { settingArguments, throwawayFolders, throwawaySettings } from '../throwaway.ts';
+import { readBackupManifest } from './backup-manifest.ts';
+import { missingSegment, segmentOf } from './wal-segments.ts';
+
+const socket = '/run/postgresql';
+
+/** A container in which a cluster is put together from its backups and started. */
+export interface RecoveryPlace extends PostgresPlace {
+  /** The folder for it. */
+  readonly root: string;
+  readonly isThrowaway: boolean;
+}
+
+export interface RecoveryOptions extends ThrowawayOptions {
+  /** Put it together on this volume, which stays; in the container itself unless given. */
+  readonly volume?: { readonly name: string; readonly folder: string };
+}
+
+/** No server runs in it yet. */
+export async function openRecovery(options: RecoveryOptions): Promise<Throwaway<RecoveryPlace>> {
+  const { docker, volume } = options;
+  const root = volume === undefined ? '/var/tmp/devstack-backup' : `/recovery/${volume.folder}`;
+  const container = await startThrowaway({
+    ...options,
+    what: 'PostgreSQL',
+    // Reaps what is left to it: the server is started by a program that ends.
+    argv: [
+      'sh',
+      '-c',
+      'umask 077; mkdir -p "$1/links" "$1/wal" "$1/manifests"; trap "exit 0" TERM INT; while :; do sleep 3600 & wait; done',
+      'sh',
+      root,
+    ],
+    user: 'postgres',
+    tmpfs: throwawayFolders,
+    memoryBytes: 2 * 1024 ** 3,
+    ...(volume === undefined ? {} : { binds: [`${volume.name}:/recovery`] }),
+    ready: async (id) => (await docker.exec(id, ['test', '-d', `${root}/manifests`])).exitCode === 0,
+  });
+  return {
+    docker,
+    container: container.id,
+    // Not known before the backup is: its own first superuser.
+    username: 'postgres',
+    password: undefined,
+    scratch: '/run/credentials',
+    host: socket,
+    root,
+    isThrowaway: volume === undefined,
+    [Symbol.asyncDispose]: () => container.remove(),
+  };
+}
+
+/** Unpacks one link of the chain and checks every file of it against its manifest. Throws RESTORE_FAILED. */
+export async function stageLink(
+  place: RecoveryPlace,
+  link: number,
+  content: AsyncIterable<Uint8Array>,
+  signal?: AbortSignal,
+): Promise<void> {
+  const folder = `${place.root}/links/${String(link)}`;
+  await unpack(place, folder, content, signal);
+  await runIn(
+    place,
+    ['pg_verifybackup', '--exit-on-error', '--quiet', folder],
+    `Link ${String(link)} of the chain`,
+    signal,
+  );
+  await runIn(
+    place,
+    ['cp', `${folder}/backup_manifest`, `${place.root}/manifests/${String(link)}`],
+    'Its manifest',
+    signal,
+  );
+}
+
+/** Adds segments of the write-ahead log. */
+export async function stageWal(
+  place: RecoveryPlace,
+  content: AsyncIterable<Uint8Array>,
+  signal?: AbortSignal,
+): Promise<void> {
+  await unpack(place, `${place.root}/wal`, content, signal);
+}
+
+async function unpack(
+  place: RecoveryPlace,
+  folder: string,
+  content: AsyncIterable<Uint8Array>,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const program = await place.docker.execStream(
+    place.container,
+    [
+      'sh',
+      '-c',
+      'umask 077; mkdir -p "$1" && tar --extract --no-same-owner --no-same-permissions --directory="$1"',
+      'sh',
+      folder,
+    ],
+    { stdin: content, ...(signal === undefined ? {} : { signal }) },
+  );
+  await collect(program.stdout);
+  const { exitCode, stderr } = await program.ended;
+  if (exitCode !== 0) throw failure('restore', 'Unpacking the physical backup', exitCode, `error: ${stderr}`);
+}
+
+export interface RecoverOptions {
+  /** The first superuser of the cluster, as the metadata of its parts says. */
+  readonly superuser: string;
+  /** Go on with the archived log to this moment, or to a named restore point; to its end unless given. */
+  readonly target?: { readonly time: Date } | { readonly name: string };
+  /** As the metadata of the log says. */
+  readonly segmentBytes?: number;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/**
+ * Combines the links, checks the result, starts a server on it, goes on with the archived log as far as asked, and ends the recovery. Gives
+ * the place to ask. Throws RESTORE_FAILED.
+ */
+export async function recover(place: RecoveryPlace, options: RecoverOptions): Promise<PostgresPlace> {
+  const { root } = place;
+  const { signal, superuser, target } = options;
+  const links = await numbersIn(place, `${root}/links`);
+  if (links.length === 0 || links.some((link, index) => link !== index))
+    throw refusal(
+      'restore',
+      `The chain of physical backups is not whole: there are links ${links.join(', ') || '(none)'}.`,
+      'A chain begins with a full backup, link 0, and none may be missing.',
+    );
+  await refuseWrongChain(place, links.length);
+  const hasWal = await refuseGap(place, links.length - 1, options.segmentBytes);
+  if (target !== undefined && !hasWal)
+    throw refusal(
+      'restore',
+      'There is no archived write-ahead log to go on to a later moment with.',
+      'Archiving must have been on: devstack backup create takes the log along then.',
+    );
+  const folders = links.map((link) => `${root}/links/${String(link)}`);
+  const [only = ''] = folders;
+  if (folders.length === 1) await runIn(place, ['mv', only, `${root}/data`], 'The full backup', signal);
+  else {
+    await runIn(
+      place,
+      ['pg_combinebackup', '--manifest-checksums=SHA256', `--output=${root}/data`, ...folders],
+      'Combining the chain',
+      signal,
+    );
+    await runIn(
+      place,
+      ['pg_verifybackup', '--exit-on-error', '--quiet', `${root}/data`],
+      'The combined backup',
+      signal,
+    );
+    await runIn(place, ['rm', '-rf', ...folders], 'The links', signal);
+  }
+  const server = { ...place, username: superuser };
+  await start(server, recoverySettings(root, hasWal, target), signal);
+  await waitUntilRecovered(server, signal);
+  return server;
+}
+
+async function numbersIn(place: RecoveryPlace, folder: string): Promise<readonly number[]> {
+  const { stdout } = await place.docker.exec(place.container, ['ls', '-1', folder]);
+  return stdout
+    .split('\n')
+    .filter((line) => /^\d+$/.test(line))
+    .map(Number)
+    .sort((a, b) => a - b);
+}
+
+// pg_combinebackup looks at positions in the log only; the manifests name the cluster.
+async function refuseWrongChain(place: RecoveryPlace, length: number): Promise<void> {
+  const systems = new Set<string>();
+  for (let link = 0; link < length; link += 1) {
+    const manifest = readBackupManifest(await readManifest(place, link));
+    if (manifest === undefined) throw refusal('restore', `The manifest of link ${String(link)} is damaged.`);
+    systems.add(manifest.systemIdentifier);
+  }
+  if (systems.size > 1) throw refusal('restore', 'The links of the chain are of different clusters.');
+}
+
+export async function readManifest(place: RecoveryPlace, link: number): Promise<Uint8Array> {
+  const { exitCode, stdout } = await place.docker.exec(place.container, [
+    'cat',
+    `${place.root}/manifests/${String(link)}`,
+  ]);
+  if (exitCode !== 0) throw refusal('restore', `Link ${String(link)} of the chain is not there.`);
+  return Buffer.from(stdout, 'utf8');
+}
+
+// PostgreSQL takes the end of what it finds for the end of all, and starts.
+async function refuseGap(place: RecoveryPlace, last: number, segmentBytes = 16 * 1024 ** 2): Promise<boolean> {
+  const { stdout } = await place.docker.exec(place.container, ['ls', '-1', `${place.root}/wal`]);
+  const names = stdout.split('\n').filter((line) => line !== '');
+  if (names.length === 0) return false;
+  const manifest = readBackupManifest(await readManifest(place, last));
+  if (manifest === undefined) return true;
+  const missing = missingSegment(names, segmentOf(manifest.timeline, manifest.endLsn, segmentBytes), segmentBytes);
+  if (missing !== undefined)
+    throw refusal(
+      'restore',
+      `The archived write-ahead log has a gap: segment ${missing} is missing.`,
+      'Restore to a moment before it, with the sets up to then only.',
+    );
+  return true;
+}
+
+function recoverySettings(
+  root: string,
+  hasWal: boolean,
+  target: RecoverOptions['target'],
+): Readonly<Record<string, string>> {
+  if (!hasWal) return {};
+  return {
+    restore_command: `cp "${root}/wal/%f" "%p"`,
+    recovery_target_action: 'promote',
+    // Of what an earlier recovery may have left in the cluster's own settings.
+    recovery_target: '',
+    recovery_target_time: target !== undefined && 'time' in target ? target.time.toISOString() : '',
+    recovery_target_name: target !== undefined && 'name' in target ? target.name : '',
+    recovery_target_timeline: 'latest',
+  };
+}
+
+async function start(
+  place: RecoveryPlace,
+  recovery: Readonly<Record<string, string>>,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const { root } = place;
+  const settings: Readonly<Record<string, string>> = {
+    ...throwawaySettings,
+    ...(place.isThrowaway ? {} : { fsync: 'on', full_page_writes: 'on', synchronous_commit: 'on' }),
+    hba_file: `${root}/pg_hba.conf`,
+    archive_mode: 'off',
+    // Otherwise its limits would have to be those of the server that was backed up.
+    hot_standby: 'off',
+    ssl: 'off',
+    summarize_wal: 'off',
+    ...recovery,
+  };
+  const script = [
+    'umask 077',
+    'root="$1"; shift',
+    'echo "local all all trust" > "$root/pg_hba.conf"',
+    Object.keys(recovery).length > 0 ? 'touch "$root/data/recovery.signal"' : ':',
+    'postgres -D "$root/data" "$@" > "$root/log" 2>&1 < /dev/null & pid=$!',
+    `until pg_isready -q -h ${socket}; do kill -0 $pid 2>/dev/null || { grep -E "FATAL|PANIC" "$root/log" | tail -n 3 >&2; exit 1; }; sleep 0.2; done`,
+  ].join('\n');
+  await runIn(place, ['sh', '-c', script, 'sh', root, ...settingArguments(settings)], 'The recovery', signal);
+}
+
+async function waitUntilRecovered(place: PostgresPlace, signal: AbortSignal | undefined): Promise<void> {
+  await using session = await openSession(place, 'postgres', { purpose: 'restore', signal });
+  for (;;) {
+    const [row] = await session.query('SELECT pg_is_in_recovery() AS is_under_way');
+    if (row?.['is_under_way'] === false) return;
+    const aborted = abortReason(signal, 'The recovery');
+    if (aborted !== undefined) throw aborted;
+    await delay(100, undefined, { signal }).catch(() => undefined);
+  }
+}
+
+/** Runs a program to its end. Throws RESTORE_FAILED with its own words. */
+export async function runIn(
+  place: RecoveryPlace,
+  argv: readonly [string, ...string[]],
+  what: string,
+  signal?: AbortSignal,
+): Promise<void> {
+  const { exitCode, stderr } = await place.docker.exec(place.container, argv, signal === undefined ? {} : { signal });
+  if (exitCode !== 0) throw failure('restore', what, exitCode, stderr);
+}
