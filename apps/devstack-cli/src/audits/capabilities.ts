@@ -1,8 +1,8 @@
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { auditCapabilities, parseAllowlist, type CapabilityAudit } from '@devstack-core/capability-audit';
 import type { Stack } from '@devstack-core/stack-lifecycle';
 import type { Context } from '../context.ts';
+import { readDeclared } from './read-declared.ts';
 import { requireContainers } from './require-running.ts';
 
 /** Where reasons for capabilities and hardening exceptions are, from the root of a checkout. */
@@ -13,7 +13,7 @@ export async function capabilitiesOf(stack: Stack, context: Context): Promise<Ca
   const path = join(stack.project.root, allowlistFile);
   const containers = await requireContainers(stack);
   const [text, configHashes, engine] = await Promise.all([
-    readFile(path, 'utf8'),
+    readDeclared(path),
     stack.compose.configHashes(),
     stack.engine(),
   ]);

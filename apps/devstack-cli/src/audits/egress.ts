@@ -16,8 +16,10 @@ export function egressTargetsOf(args: Arguments): readonly EgressTarget[] {
 }
 
 function parseTarget(text: string): EgressTarget {
-  const [, host, port] = /^(.+):(\d{1,5})$/.exec(text.trim()) ?? [];
-  if (host !== undefined && Number(port) <= 65_535) return { host, port: Number(port) };
+  // An IPv6 address stands in brackets.
+  const [, bracketed, plain, port] = /^(?:\[([\da-fA-F:.]+)\]|([^\s:[\]]+)):(\d{1,5})$/.exec(text.trim()) ?? [];
+  const host = bracketed ?? plain;
+  if (host !== undefined && Number(port) >= 1 && Number(port) <= 65_535) return { host, port: Number(port) };
   throw new DevstackError({
     code: 'USAGE',
     message: `--egress holds ${JSON.stringify(text)}.`,

@@ -1,4 +1,3 @@
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
   auditNetwork,
@@ -10,6 +9,7 @@ import {
 } from '@devstack-core/network-audit';
 import { tlsModeOf, type Stack } from '@devstack-core/stack-lifecycle';
 import type { Context } from '../context.ts';
+import { readDeclared } from './read-declared.ts';
 import { requireRunning } from './require-running.ts';
 
 /** Every pair of services, from inside: may it, can it. */
@@ -22,7 +22,7 @@ export async function networkOf(
   const engine = await stack.engine();
   const isSingle = stack.env['DEVSTACK_NETWORKS'] === 'single';
   const file = join(stack.project.root, `configs/network-paths${isSingle ? '-single' : ''}.yaml`);
-  const paths = parseNetworkPaths(await readFile(file, 'utf8'), file);
+  const paths = parseNetworkPaths(await readDeclared(file), file);
   const members = await membersOf(engine, stack.project.id, stack.model);
   return auditNetwork({
     engine,

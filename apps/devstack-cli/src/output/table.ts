@@ -1,12 +1,24 @@
 /** Left-aligned columns, two spaces apart, no trailing blanks. Rows come in the order given. */
 export function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
-  const widths = head.map((title, column) => Math.max(title.length, ...rows.map((row) => (row[column] ?? '').length)));
+  const shown = rows.map((row) => row.map(printable));
+  const widths = head.map((title, column) => Math.max(title.length, ...shown.map((row) => (row[column] ?? '').length)));
   const line = (cells: readonly string[]): string =>
     cells
       .map((cell, column) => cell.padEnd(widths[column] ?? 0))
       .join('  ')
       .trimEnd();
-  return `${[head.map((title) => title.toUpperCase()), ...rows].map(line).join('\n')}\n`;
+  return `${[head.map((title) => title.toUpperCase()), ...shown].map(line).join('\n')}\n`;
+}
+
+/**
+ * A text without what a terminal would act on or hide: labels, names of files and logs are written by whoever made the container, and must
+ * not move the cursor, begin a row, or turn the reading around.
+ */
+export function printable(text: string): string {
+  return text.replaceAll(
+    /[\p{Cc}\p{Cs}\u2028\u2029\u061C\u200E\u200F\u202A-\u202E\u2066-\u2069]/gu,
+    (character) => `\\u{${(character.codePointAt(0) ?? 0).toString(16)}}`,
+  );
 }
 
 /** `3 min`, `2 h`, `5 d`: how long ago a moment was. */

@@ -121,6 +121,6 @@ function toUri(file: string): string {
   return file
     .replace(/^(?:\.?\/)+/, '')
     .split('/')
-    .map((segment) => encodeURIComponent(segment))
+    .map((segment) => encodeURIComponent(segment.toWellFormed()))
     .join('/');
 }

@@ -231,7 +231,9 @@ export interface WatchCertificatesOptions extends Pick<RenewCertificatesOptions,
  * look that fails, except the first one, which throws: whoever starts a watch shall see at once that there is nothing to watch.
  */
 export async function watchCertificates(stack: Stack, options: WatchCertificatesOptions): Promise<void> {
-  const { signal, intervalMs = 3_600_000, onEvent } = options;
+  const { signal, onEvent } = options;
+  // Node's timers end at once where they are to wait for weeks.
+  const intervalMs = Math.min(options.intervalMs ?? 3_600_000, 86_400_000);
   const isEnded = (): boolean => signal.aborted;
   for (let isFirst = true; !isEnded(); isFirst = false) {
     let pauseMs = Math.min(intervalMs, retryMs);

@@ -1,8 +1,11 @@
 import { setTimeout as timeout } from 'node:timers/promises';
 import { isDevstackError } from '@devstack-core/errors';
-import { hourMs, minuteMs, secondMs } from './duration.ts';
+import { dayMs, hourMs, minuteMs, secondMs } from './duration.ts';
 import { renewalTime, renewBeforeMs } from './needs-renewal.ts';
 import { renew, type RenewalReason, type RenewOptions } from './renew.ts';
+
+// Node's timers count to 2^31 ms; longer ones end at once.
+const longestSleepMs = 20 * dayMs;
 
 /** A certificate to keep: what `renew` takes, under a name for events. */
 export interface WatchedCertificate extends Omit<RenewOptions, 'now' | 'signal' | 'force'> {
@@ -56,7 +59,7 @@ export async function watch(options: WatchOptions): Promise<void> {
     }
     const pauseMs = Math.min(...nextAt.values()) - now().getTime();
     // Never longer than the interval: a clock that was set must not leave a certificate alone for days.
-    if (!isAborted()) await sleep(Math.min(Math.max(pauseMs, 50), intervalMs), signal);
+    if (!isAborted()) await sleep(Math.min(Math.max(pauseMs, 50), intervalMs, longestSleepMs), signal);
   }
 }
 

@@ -69,8 +69,11 @@ function usage(message: string, hint?: string): DevstackError {
 /** The score of an earlier run, from its `--json`. */
 async function readScore(path: string): Promise<Score> {
   try {
-    const { score } = JSON.parse(await readFile(path, 'utf8')) as { score?: Score };
-    if (typeof score?.value === 'number') return score;
+    const { score } = JSON.parse(await readFile(path, 'utf8')) as { score?: Partial<Score> };
+    const isPart = (part: Partial<Score['parts'][number]>): boolean =>
+      typeof part.name === 'string' && typeof part.value === 'number';
+    if (typeof score?.value === 'number' && Array.isArray(score.parts) && score.parts.every(isPart))
+      return { value: score.value, parts: score.parts };
   } catch {
     // Said below.
   }

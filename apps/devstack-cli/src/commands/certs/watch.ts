@@ -8,11 +8,11 @@ import { writeMetrics } from './status.ts';
 export async function run(args: Arguments, context: Context): Promise<Outcome> {
   const stack = await context.stack();
   const seconds = Number(stringArgument(args, 'interval') ?? '3600');
-  if (!Number.isInteger(seconds) || seconds < 1) {
+  if (!Number.isInteger(seconds) || seconds < 1 || seconds > 86_400) {
     throw new DevstackError({
       code: 'USAGE',
-      message: '--interval is not a number of seconds.',
-      hint: 'For an hour: --interval 3600',
+      message: `--interval is ${JSON.stringify(args['interval'])}.`,
+      hint: 'It is a whole number of seconds, at most a day. For an hour: --interval 3600',
       details: { usage: true },
     });
   }
