@@ -34,6 +34,9 @@ describe('Redis', () => {
     expect(await connection.command('HSET', 'hash', 'a', 1, 'b', new Uint8Array([50]))).toBe(2);
     expect(await connection.command('HGETALL', 'hash')).toEqual(['a', '1', 'b', '2']);
     expect(await connection.command('GET', 'nothing')).toBeNull();
+    const key = new Uint8Array([0, 255, 254]);
+    await connection.command('RPUSH', key, new Uint8Array([255]), 'text');
+    expect(await connection.commandBytes('LRANGE', key, 0, -1)).toEqual([Buffer.from([255]), Buffer.from('text')]);
   });
 
   it('refuses a wrong password without repeating it', async () => {

@@ -29,6 +29,8 @@ export type RedisArgument = string | number | Uint8Array | Secret;
 export interface RedisConnection extends Connection {
   /** Sends one command; replies have the shapes of RESP2 (arrays, strings, numbers, null). A cluster routes it by its key. */
   command(name: string, ...parameters: RedisArgument[]): Promise<unknown>;
+  /** The same with every string of the reply as bytes, for keys and values that are no text. */
+  commandBytes(name: string, ...parameters: RedisArgument[]): Promise<unknown>;
 }
 
 /** Connects to one Redis server, or to a cluster through any of its nodes. */
@@ -130,6 +132,8 @@ export async function connectRedis(options: RedisOptions): Promise<RedisConnecti
   return {
     command: async (name, ...parameters) =>
       lifetime.run(async (client) => client.call(name, parameters.map(revealed)), parameters),
+    commandBytes: async (name, ...parameters) =>
+      lifetime.run(async (client) => client.callBuffer(name, parameters.map(revealed)), parameters),
     close: async () => lifetime.close(),
     [Symbol.asyncDispose]: async () => lifetime.close(),
   };

@@ -2,7 +2,7 @@ import { readdir, mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { isGone, ownIdentity, type ProcessIdentity } from '@devstack-core/durable-files';
-import { DevstackError, isDevstackError } from '@devstack-core/errors';
+import { abortReason, DevstackError, isDevstackError } from '@devstack-core/errors';
 import { DatabaseBackupErrorCode } from '../errors.ts';
 import type { BackupPart, EngineAdapter, Fingerprint, FingerprintItem, StoredPart, Throwaway } from '../types.ts';
 import type { FilesPlace, FilesRoot } from './files-place.ts';
@@ -21,7 +21,8 @@ export const filesSource: EngineAdapter<FilesPlace> = {
   async *open(place, options = {}) {
     for (const root of place.roots) {
       refuseName(root);
-      options.signal?.throwIfAborted();
+      const aborted = abortReason(options.signal, `The backup of ${root.path}`);
+      if (aborted !== undefined) throw aborted;
       yield await partOf(root, (options.now ?? (() => new Date()))());
     }
   },

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { constants } from 'node:fs';
 import { chmod, lstat, mkdir, open, rename, rm, symlink, type FileHandle } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
+import { abortReason } from '@devstack-core/errors';
 import { ArchiveGuard } from './safe-path.ts';
 import { TarScanner, type TarEntry } from './tar-scanner.ts';
 
@@ -38,7 +39,7 @@ export async function unpackRoot(content: AsyncIterable<Uint8Array>, options: Un
 }
 
 async function extract(content: AsyncIterable<Uint8Array>, staging: string, options: UnpackOptions): Promise<void> {
-  const { name, limits } = options;
+  const { name, target, limits } = options;
   const guard = new ArchiveGuard({ strict: true });
   const scanner = new TarScanner();
   const later: TarEntry[] = [];
@@ -60,7 +61,8 @@ async function extract(content: AsyncIterable<Uint8Array>, staging: string, opti
   };
   try {
     for await (const chunk of content) {
-      options.signal?.throwIfAborted();
+      const aborted = abortReason(options.signal, `The restore of ${target}`);
+      if (aborted !== undefined) throw aborted;
       for (const event of scanner.push(chunk)) {
         if (event.kind === 'entry') await begin(event.entry);
         else if (event.kind === 'data') await current?.file?.write(event.bytes);

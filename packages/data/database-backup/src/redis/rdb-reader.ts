@@ -200,3 +200,18 @@ export function dumpPayload({ type, value }: Pick<RdbKey, 'type' | 'value'>, ver
     .copy(payload, value.length + 3);
   return payload;
 }
+
+/** Passes an RDB file on and throws at its end unless its checksum fits: without it the file is not whole. */
+export async function* verifiedRdb(content: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void, undefined> {
+  const crc = new Crc64();
+  let tail: Buffer = Buffer.alloc(0);
+  for await (const chunk of content) {
+    tail = Buffer.concat([tail, chunk]);
+    const summed = tail.subarray(0, Math.max(0, tail.length - 8));
+    crc.update(summed);
+    tail = tail.subarray(summed.length);
+    yield chunk;
+  }
+  const isUnsummed = tail.length === 8 && tail.equals(Buffer.alloc(8));
+  if (!isUnsummed && !tail.equals(crc.bytes())) throw new Error('the checksum of the RDB file is wrong');
+}
