@@ -37,9 +37,13 @@ export async function adviceOn(stack: Stack, context: Context, options: AdviceOp
   const declared = stack.model.service(service).capabilitiesAdded;
   const folder = await mkdtemp(join(tmpdir(), 'devstack-advice-'));
   const overlay = join(folder, 'capabilities.yaml');
-  const start = { services: [service], onEvent, deadlineMs: timeoutMs };
+  // Every trial goes all the way of `up`: only which one it is, is news.
+  const start = { services: [service], deadlineMs: timeoutMs };
+  const say = (text: string): void => {
+    onEvent({ type: 'progress', step: 'advice', text });
+  };
   const trial = async (capAdd: readonly string[]): Promise<boolean> => {
-    onEvent({ type: 'progress', step: 'advice', text: `${service} with ${capAdd.join(' ') || 'no capability'}` });
+    say(`${service} with ${capAdd.join(' ') || 'no capability'}`);
     await writeFile(overlay, overlayOf(service, capAdd));
     try {
       await bringUp({ ...stack, compose: stack.compose.withOverlay(overlay) }, { ...start, signal });
@@ -55,6 +59,7 @@ export async function adviceOn(stack: Stack, context: Context, options: AdviceOp
     return { service, declared, ...advice };
   } finally {
     await rm(folder, { recursive: true, force: true });
+    say(`${service} as it is declared`);
     // Not with the caller's signal: an interrupt ends the trials, not the way back.
     await bringUp(stack, start);
   }
