@@ -3,11 +3,11 @@ import type { Throwaway, ThrowawayOptions } from '../types.ts';
 import { throwawayUser } from './fingerprint-globals.ts';
 import type { PostgresPlace } from './place.ts';
 
-const socket = '/run/postgresql';
+export const throwawaySocket = '/run/devstack-backup';
 
 /** In memory, for whoever the image's user is. */
 export const throwawayFolders: Readonly<Record<string, string>> = {
-  [socket]: 'mode=1777,size=1m',
+  [throwawaySocket]: 'mode=1777,size=1m',
   '/run/credentials': 'mode=1777,size=1m',
   '/tmp': 'mode=1777,size=64m',
 };
@@ -15,7 +15,7 @@ export const throwawayFolders: Readonly<Record<string, string>> = {
 /** What a server that is thrown away does without: surviving anything, and memory that a container's `/dev/shm` has too little of. */
 export const throwawaySettings: Readonly<Record<string, string>> = {
   listen_addresses: '',
-  unix_socket_directories: socket,
+  unix_socket_directories: throwawaySocket,
   fsync: 'off',
   full_page_writes: 'off',
   synchronous_commit: 'off',
@@ -52,7 +52,7 @@ export async function throwawayPostgres(options: ThrowawayOptions): Promise<Thro
     tmpfs: throwawayFolders,
     memoryBytes: 2 * 1024 ** 3,
     ready: async (id) => {
-      const { exitCode } = await options.docker.exec(id, ['pg_isready', '-q', '-h', socket]);
+      const { exitCode } = await options.docker.exec(id, ['pg_isready', '-q', '-h', throwawaySocket]);
       return exitCode === 0;
     },
   });
@@ -62,7 +62,7 @@ export async function throwawayPostgres(options: ThrowawayOptions): Promise<Thro
     username: throwawayUser,
     password: undefined,
     scratch: '/run/credentials',
-    host: socket,
+    host: throwawaySocket,
     [Symbol.asyncDispose]: () => container.remove(),
   };
 }

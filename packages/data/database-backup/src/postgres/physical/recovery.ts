@@ -6,11 +6,9 @@ import { collect } from '../collect.ts';
 import { failure, refusal } from '../failure.ts';
 import type { PostgresPlace } from '../place.ts';
 import { openSession } from '../session.ts';
-import { settingArguments, throwawayFolders, throwawaySettings } from '../throwaway.ts';
+import { settingArguments, throwawayFolders, throwawaySettings, throwawaySocket } from '../throwaway.ts';
 import { readBackupManifest } from './backup-manifest.ts';
 import { missingSegment, segmentOf } from './wal-segments.ts';
-
-const socket = '/run/postgresql';
 
 /** A container in which a cluster is put together from its backups and started. */
 export interface RecoveryPlace extends PostgresPlace {
@@ -52,7 +50,7 @@ export async function openRecovery(options: RecoveryOptions): Promise<Throwaway<
     username: 'postgres',
     password: undefined,
     scratch: '/run/credentials',
-    host: socket,
+    host: throwawaySocket,
     root,
     isThrowaway: volume === undefined,
     [Symbol.asyncDispose]: () => container.remove(),
@@ -255,7 +253,7 @@ async function start(
     'echo "local all all trust" > "$root/pg_hba.conf"',
     Object.keys(recovery).length > 0 ? 'touch "$root/data/recovery.signal"' : ':',
     'postgres -D "$root/data" "$@" > "$root/log" 2>&1 < /dev/null & pid=$!',
-    `until pg_isready -q -h ${socket}; do kill -0 $pid 2>/dev/null || { grep -E "FATAL|PANIC" "$root/log" | tail -n 3 >&2; exit 1; }; sleep 0.2; done`,
+    `until pg_isready -q -h ${throwawaySocket}; do kill -0 $pid 2>/dev/null || { grep -E "FATAL|PANIC" "$root/log" | tail -n 3 >&2; exit 1; }; sleep 0.2; done`,
   ].join('\n');
   await runIn(place, ['sh', '-c', script, 'sh', root, ...settingArguments(settings)], 'The recovery', signal);
 }

@@ -39,6 +39,8 @@ export async function setWalArchiving(
   }
   await using session = await openSession(place, 'postgres', { purpose: 'restore' });
   await session.run(`ALTER SYSTEM SET archive_command = ${quoteText(isOn ? archiveCommand(directory) : off)}`);
+  // The most that a lost machine costs.
+  await session.run(`ALTER SYSTEM SET archive_timeout = ${isOn ? "'5min'" : '0'}`);
   await session.run(`SELECT pg_reload_conf()`);
 }
 
