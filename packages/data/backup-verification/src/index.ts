@@ -1,1 +1,10 @@
+export { verifySet, type VerificationEvent, type VerificationTimeouts, type VerifySetOptions } from './verify-set.ts';
+export type { Finding, FindingClass, ImageUsed, PartReport, Verdict, VerificationReport } from './report.ts';
+export { verificationReportSchema } from './schema.ts';
+export { renderReport, summarizeReport, type ReportRow } from './render.ts';
+export { monthlyText, type CoveredSet } from './monthly.ts';
+export type { ImageReplacements } from './image.ts';
+export { judge, tellsWrongOnes, type Judgement } from './judge.ts';
+export { defaultParsers, parserFor, type Parsers } from './parsers/default-parsers.ts';
+export type { Parsed, Parser } from './parsers/parser.ts';
 export { BackupVerificationErrorCode } from './errors.ts';
