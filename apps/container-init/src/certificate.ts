@@ -23,10 +23,16 @@ export async function tlsOf(settings: Settings, environment: Environment): Promi
   return { mode, certificate, privateKey: key, ca };
 }
 
-/** Has a certificate for this service issued under its own role, when there is none or it is due; `how` says what to do with a running server. */
+/** Does something with a login to Vault. */
+export type WithVault = <T>(work: (client: VaultClient) => Promise<T>) => Promise<T>;
+
+/**
+ * Has a certificate for this service issued under its own role, when there is none or it is due: only then Vault is asked for. `how` says what to
+ * do with a running server.
+ */
 export async function ensureCertificate(
   settings: Settings,
-  client: VaultClient,
+  withVault: WithVault,
   how: Pick<RenewOptions, 'reload' | 'verify' | 'force'> = {},
 ): Promise<RenewalResult> {
   const { issueLeaf, renew } = await library();
@@ -36,13 +42,15 @@ export async function ensureCertificate(
     directory: folder(settings),
     caBundlePem,
     issue: () =>
-      issueLeaf({
-        client,
-        role: settings.role,
-        commonName: settings.service,
-        dnsNames: ['localhost'],
-        caBundlePem,
-        ...(settings.certificateTtlS === undefined ? {} : { ttlS: settings.certificateTtlS }),
-      }),
+      withVault((client) =>
+        issueLeaf({
+          client,
+          role: settings.role,
+          commonName: settings.service,
+          dnsNames: ['localhost'],
+          caBundlePem,
+          ...(settings.certificateTtlS === undefined ? {} : { ttlS: settings.certificateTtlS }),
+        }),
+      ),
   });
 }

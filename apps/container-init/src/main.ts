@@ -40,7 +40,7 @@ async function main(): Promise<void> {
       tls === undefined
         ? undefined
         : async (client) => {
-            await ensureCertificate(settings, client);
+            await ensureCertificate(settings, (work) => work(client));
           },
   });
   const prepared = await init.prepare({

@@ -60,7 +60,7 @@ await share(getCompileCacheDir());
 // The stand-in signs nothing, so that it fails once key and request are made: nearly all of what a start with TLS compiles.
 async function warmCertificate(settings: Settings, client: VaultClient): Promise<void> {
   await writeFile(caFile(directory), '');
-  await ensureCertificate(settings, client).catch(() => undefined);
+  await ensureCertificate(settings, (work) => work(client)).catch(() => undefined);
 }
 
 // Node keeps one private cache per user, in a folder whose name ends with the user's id: here it is the same for every service's user.

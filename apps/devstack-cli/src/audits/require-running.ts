@@ -1,6 +1,6 @@
 import type { ContainerSummary } from '@devstack-core/docker-engine';
 import { DevstackError } from '@devstack-core/errors';
-import { tlsModeOf, type Stack } from '@devstack-core/stack-lifecycle';
+import { operatorSession, tlsModeOf, type Stack } from '@devstack-core/stack-lifecycle';
 
 /** The project's containers, running or not. Throws STACK_NOT_RUNNING where there are none, and what says that Docker does not answer. */
 export async function requireContainers(stack: Stack): Promise<readonly ContainerSummary[]> {
@@ -24,6 +24,12 @@ export async function requireRunning(stack: Stack, services: readonly string[] =
         `${services.join(', ')} ${services.length === 1 ? 'does' : 'do'} not run.`,
         `devstack up ${services.join(' ')}`,
       );
+}
+
+/** The same for Vault, which must be open as well: throws VAULT_SEALED, and what says that it does not answer. */
+export async function requireVault(stack: Stack): Promise<void> {
+  await requireRunning(stack, ['vault']);
+  await (await operatorSession(stack))[Symbol.asyncDispose]();
 }
 
 /** The same for what is about certificates; throws TLS_OFF where none of the services is to speak TLS. */

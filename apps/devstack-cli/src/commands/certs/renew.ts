@@ -1,6 +1,6 @@
 import { ExitCode } from '@devstack-core/errors';
 import { renewCertificates, selectServices, usesTls, type RenewedCertificate } from '@devstack-core/stack-lifecycle';
-import { requireRunning } from '../../audits/require-running.ts';
+import { requireRunning, requireVault } from '../../audits/require-running.ts';
 import { listArgument, type Arguments, type Outcome } from '../../command.ts';
 import type { Context } from '../../context.ts';
 import { table } from '../../output/table.ts';
@@ -9,9 +9,12 @@ export async function run(args: Arguments, context: Context): Promise<Outcome> {
   const stack = await context.stack();
   const named = listArgument(args, 'services');
   if (usesTls(stack.model)) await requireRunning(stack, named);
+  const isForced = args['force'] === true;
+  // Every one of them would wait for Vault, and fail for the same reason. Vault's own comes from the root.
+  if (isForced && usesTls(stack.model) && named.join() !== 'vault') await requireVault(stack);
   const renewed = await renewCertificates(stack, {
     services: named.length === 0 ? undefined : selectServices(stack.model, { services: named }),
-    force: args['force'] === true,
+    force: isForced,
     onEvent: context.onEvent,
     signal: context.signal,
   });

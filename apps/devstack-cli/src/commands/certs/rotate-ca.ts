@@ -1,6 +1,6 @@
 import { ExitCode } from '@devstack-core/errors';
-import { exchangeRoot, operatorSession, retireRoots } from '@devstack-core/stack-lifecycle';
-import { requireTls } from '../../audits/require-running.ts';
+import { exchangeRoot, retireRoots } from '@devstack-core/stack-lifecycle';
+import { requireTls, requireVault } from '../../audits/require-running.ts';
 import type { Arguments, Outcome } from '../../command.ts';
 import type { Context } from '../../context.ts';
 import { renderRenewed } from './renew.ts';
@@ -8,9 +8,9 @@ import { renderRenewed } from './renew.ts';
 export async function run(args: Arguments, context: Context): Promise<Outcome> {
   const stack = await context.stack();
   const isEnd = args['retire'] === true;
-  await requireTls(stack, ['vault']);
-  // Says at once where Vault is sealed or does not answer: the new root would be made and wait for it.
-  await (await operatorSession(stack))[Symbol.asyncDispose]();
+  await requireTls(stack);
+  // Otherwise the new root would be made, and wait for a Vault that can take it.
+  await requireVault(stack);
   await context.confirm(
     isEnd
       ? 'The old root is trusted no longer: whoever has only its certificate will refuse the stack.'
