@@ -1,0 +1,239 @@
+import type { ExecStreamOptions } from '@devstack-core/docker-engine';
+import { DatabaseBackupErrorCode } from '../errors.ts';
+import type { StoredPart } from '../types.ts';
+import { readCatalog } from './catalog.ts';
+import { dumpObjects } from './dump-program.ts';
+import { mariadbFailure } from './failure.ts';
+import { identifier } from './quote.ts';
+import { DumpSections } from './sections.ts';
+import { openSession, type MariadbSession, type SessionOptions } from './session.ts';
+import * as swap from './swap.ts';
+
+export interface RestoreDatabaseOptions extends Omit<SessionOptions, 'code'> {
+  readonly isMariadb: boolean;
+}
+
+type Options = RestoreDatabaseOptions;
+
+/**
+ * Loads a dump into a database of another name and moves its tables in when all of it is there; the old ones are moved aside before and
+ * dropped at the very end. Whatever fails, here or because this process dies, the old content is put back: at once, or by the next restore.
+ */
+export async function restoreDatabase(
+  options: Options,
+  part: StoredPart,
+  content: AsyncIterable<Uint8Array>,
+): Promise<void> {
+  const { name: database } = part;
+  const work = swap.workDatabases(database);
+  const open = (): Promise<MariadbSession> =>
+    // Not cut off by an abort: what was begun is taken back first.
+    openSession({ ...withoutSignal(options), code: DatabaseBackupErrorCode.restoreFailed });
+  await undoEarlier(options, open, database);
+  const before = await presentSequences(open, database);
+  await using sections = new DumpSections(database, content);
+  try {
+    await using _room = await allowLongPackets(open);
+    await load(options, part, work, sections);
+    await swapIn(options, open, part, work, sections.objects);
+  } catch (error) {
+    try {
+      await undoEarlier(options, open, database);
+      await dropStubs(open, database, before);
+    } catch (why) {
+      throw mariadbFailure(
+        DatabaseBackupErrorCode.restoreFailed,
+        `Database "${database}" could not be restored, nor what it held before be put back yet`,
+        `ERROR ${why instanceof Error ? why.message : ''} ${error instanceof Error ? error.message : ''}`,
+        'Look whether the service is healthy and restore again: that begins with putting back what was there.',
+      );
+    }
+    throw error;
+  }
+  await using session = await open();
+  await dropWork(session, work);
+}
+
+async function load(
+  options: Options,
+  { name: database, metadata = {} }: StoredPart,
+  { fresh }: swap.WorkDatabases,
+  sections: DumpSections,
+): Promise<void> {
+  await using session = await openSession({ ...options, code: DatabaseBackupErrorCode.restoreFailed });
+  const like = properties(metadata, options.isMariadb);
+  await session.query(
+    `CREATE DATABASE ${identifier(fresh)}${like};\nCREATE DATABASE IF NOT EXISTS ${identifier(database)}${like}`,
+  );
+  await runClient(options, fresh, sections.tables(), `Database "${database}" could not be loaded`);
+}
+
+async function swapIn(
+  options: Options,
+  open: () => Promise<MariadbSession>,
+  { name: database, metadata = {} }: StoredPart,
+  work: swap.WorkDatabases,
+  objects: Buffer,
+): Promise<void> {
+  await using session = await open();
+  const old = await readCatalog(session, database);
+  if (old === undefined) throw new Error(`database ${database} is gone`);
+  const names = await swap.movableNames(session, database);
+  const state = {
+    tables: names.length,
+    characterSet: old.characterSet,
+    collation: old.collation,
+    comment: old.comment,
+    objects: await collect(dumpObjects({ ...options, catalog: old })),
+  };
+  const referrers = await swap.readReferrers(session, database);
+  await session.query(`CREATE DATABASE ${identifier(work.aside)}`);
+  await swap.writeJournal(session, work, state);
+  await swap.dropObjects(session, old);
+  await swap.moveTables(session, [
+    { from: database, to: work.aside, names },
+    { from: work.fresh, to: database, names: await swap.movableNames(session, work.fresh) },
+  ]);
+  await session.query(`ALTER DATABASE ${identifier(database)}${properties(metadata, options.isMariadb)}`);
+  await runClient(
+    options,
+    database,
+    [objects],
+    `Views, routines, triggers and events of database "${database}" could not be made`,
+  );
+  await swap.redirect(session, referrers);
+  await swap.markDone(session, work);
+}
+
+/** Takes back, or finishes, what a restore that was killed or has failed left of a database. */
+async function undoEarlier(options: Options, open: () => Promise<MariadbSession>, database: string): Promise<void> {
+  const work = swap.workDatabases(database);
+  await using session = await open();
+  if ((await swap.phaseOf(session, work)) === 'ready') {
+    const state = await swap.readJournal(session, work);
+    const referrers = await swap.readReferrers(session, database);
+    const now = await readCatalog(session, database);
+    if (now !== undefined) await swap.dropObjects(session, now);
+    const aside = await swap.movableNames(session, work.aside);
+    const fresh = await swap.movableNames(session, work.fresh);
+    // All tables moved in one step, or none has yet.
+    if (state.tables > 0 ? aside.length > 0 : fresh.length === 0)
+      await swap.moveTables(session, [
+        { from: database, to: work.fresh, names: await swap.movableNames(session, database) },
+        { from: work.aside, to: database, names: aside },
+      ]);
+    await session.query(`ALTER DATABASE ${identifier(database)}${properties({ ...state }, options.isMariadb)}`);
+    await runClient(
+      withoutSignal(options),
+      database,
+      [state.objects],
+      `The old content of database "${database}" could not be put back`,
+    );
+    await swap.redirect(session, referrers);
+    await swap.markDone(session, work);
+  }
+  await dropWork(session, work);
+}
+
+async function dropWork(session: MariadbSession, { fresh, aside }: swap.WorkDatabases): Promise<void> {
+  await session.query(
+    `SET SESSION foreign_key_checks=0;\nDROP DATABASE IF EXISTS ${identifier(fresh)};\nDROP DATABASE IF EXISTS ${identifier(aside)}`,
+  );
+}
+
+async function runClient(
+  { place, programs, login, signal }: Options,
+  database: string,
+  input: AsyncIterable<Uint8Array> | readonly Uint8Array[],
+  what: string,
+): Promise<void> {
+  const options: ExecStreamOptions = {
+    stdin: asStream(input),
+    ...(signal === undefined ? {} : { signal }),
+  };
+  const running = await place.docker.execStream(
+    place.container,
+    [
+      programs.client,
+      `--defaults-extra-file=${login}`,
+      // Without it the client has commands of its own, such as one that runs programs.
+      '--binary-mode',
+      '--default-character-set=utf8mb4',
+      '--max-allowed-packet=1G',
+      '--',
+      database,
+    ],
+    options,
+  );
+  for await (const _ of running.stdout);
+  const { exitCode, stderr } = await running.ended;
+  if (exitCode !== 0) throw mariadbFailure(DatabaseBackupErrorCode.restoreFailed, what, stderr);
+}
+
+async function* asStream(
+  input: AsyncIterable<Uint8Array> | readonly Uint8Array[],
+): AsyncGenerator<Uint8Array, void, undefined> {
+  yield* input;
+}
+
+function properties(metadata: Readonly<Record<string, unknown>>, isMariadb: boolean): string {
+  const { characterSet, collation, comment } = metadata;
+  const word = (value: unknown): value is string => typeof value === 'string' && /^\w+$/.test(value);
+  return [
+    word(characterSet) ? ` CHARACTER SET ${characterSet}` : '',
+    word(collation) ? ` COLLATE ${collation}` : '',
+    isMariadb && typeof comment === 'string' ? ` COMMENT '${comment.replaceAll(/['\\]/g, '$&$&')}'` : '',
+  ].join('');
+}
+
+async function presentSequences(
+  open: () => Promise<MariadbSession>,
+  database: string,
+): Promise<readonly string[] | undefined> {
+  await using session = await open();
+  return (await readCatalog(session, database))?.sequences;
+}
+
+// What loading makes in the database itself: the database, and sequences that default values name.
+async function dropStubs(
+  open: () => Promise<MariadbSession>,
+  database: string,
+  before: readonly string[] | undefined,
+): Promise<void> {
+  await using session = await open();
+  if (before === undefined) await session.query(`DROP DATABASE IF EXISTS ${identifier(database)}`);
+  else
+    for (const name of (await readCatalog(session, database))?.sequences ?? [])
+      if (!before.includes(name)) await session.query(`DROP SEQUENCE ${identifier(database)}.${identifier(name)}`);
+}
+
+// A row that the dump writes in hexadecimal is twice as long as it was when the server took it.
+async function allowLongPackets(open: () => Promise<MariadbSession>): Promise<AsyncDisposable> {
+  const wanted = 1024 ** 3;
+  const session = await open();
+  const [row] = await session.query('SELECT @@GLOBAL.max_allowed_packet');
+  const before = Number(row?.[0]);
+  let isSet = false;
+  if (before < wanted) {
+    try {
+      await session.query(`SET GLOBAL max_allowed_packet=${String(wanted)}`);
+      isSet = true;
+    } catch {
+      // Without that right, rows that are too long are refused by name.
+    }
+  }
+  return {
+    [Symbol.asyncDispose]: async () => {
+      if (isSet) await session.query(`SET GLOBAL max_allowed_packet=${String(before)}`);
+      await session[Symbol.asyncDispose]();
+    },
+  };
+}
+
+async function collect(chunks: AsyncIterable<Uint8Array>): Promise<Buffer> {
+  return Buffer.concat(await Array.fromAsync(chunks));
+}
+
+function withoutSignal({ place, programs, login, isMariadb }: Options): Options {
+  return { place, programs, login, isMariadb };
+}
