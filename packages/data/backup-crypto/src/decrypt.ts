@@ -1,35 +1,59 @@
+import { Artifact } from './artifact.ts';
+import { encryptToFile } from './encrypt.ts';
+import { writeNewFile } from './new-file.ts';
+import { stageFor } from './staging.ts';
 import type { DecryptOptions, Measured, ReencryptOptions } from './types.ts';
+import { Reading } from './verify.ts';
 
 /**
  * Decrypts and decompresses a whole artifact into nothing and gives what it measured. Throws `BACKUP_WRONG_PASSPHRASE`, `BACKUP_DAMAGED`,
- * `BACKUP_TRUNCATED`, `BACKUP_TRAILING_DATA`, `BACKUP_NOT_OPENPGP`, `BACKUP_FILE_FAILED`, `INTERRUPTED`.
+ * `BACKUP_TRUNCATED`, `BACKUP_TRAILING_DATA`, `BACKUP_NOT_OPENPGP`, `BACKUP_FILE_FAILED`, `PASSPHRASE_INVALID`, `INTERRUPTED`.
  */
-export function verifyFile(path: string, options: DecryptOptions): Promise<Measured> {
-  return Promise.reject(new Error(`not written yet ${path} ${typeof options}`));
+export async function verifyFile(path: string, options: DecryptOptions): Promise<Measured> {
+  await using artifact = await Artifact.open(path, options.expect);
+  return await verified(artifact, options);
 }
 
 /**
- * Like `verifyFile`, into a new file: it is staged in a private folder beside `target` and gets its name only when all of it is authentic
- * and as expected. Never replaces a file. Also throws `BACKUP_DISK_FULL`.
+ * Like `verifyFile`, into a new file of mode 0600: it is staged in a private folder beside `target` and gets its name only when all of it is
+ * authentic and as expected. Never replaces a file. Also throws `BACKUP_DISK_FULL`.
  */
-export function decryptToFile(path: string, target: string, options: DecryptOptions): Promise<Measured> {
-  return Promise.reject(new Error(`not written yet ${path} ${target} ${typeof options}`));
+export async function decryptToFile(path: string, target: string, options: DecryptOptions): Promise<Measured> {
+  await using artifact = await Artifact.open(path, options.expect);
+  await using staging = await stageFor(target);
+  const reading = new Reading(artifact, options);
+  await writeNewFile(staging.path, reading.content());
+  await staging.promote(target);
+  return reading.measured;
 }
 
 /**
- * The content as a stream, of which nothing is given before the whole file was verified in a first pass. The second pass measures again and
- * throws `BACKUP_DAMAGED` before its last piece when the file has changed in between.
+ * The content as a stream, of which nothing is given before the whole file was verified in a first pass. The second pass reads the same file again
+ * and throws `BACKUP_DAMAGED` in place of the first block that is no longer the one that was verified. Otherwise as `verifyFile`.
  */
-export function openVerified(path: string, options: DecryptOptions): AsyncIterable<Uint8Array> {
-  throw new Error(`not written yet ${path} ${typeof options}`);
+export async function* openVerified(path: string, options: DecryptOptions): AsyncGenerator<Uint8Array> {
+  await using artifact = await Artifact.open(path, options.expect);
+  const expect = await verified(artifact, options);
+  yield* new Reading(artifact, { ...options, expect }).content();
 }
 
-/** The same content under other passphrases, as a new file; the old one stays. Gives what it measured of the new one. */
-export function reencryptFile(path: string, target: string, options: ReencryptOptions): Promise<Measured> {
-  return Promise.reject(new Error(`not written yet ${path} ${target} ${typeof options}`));
+/** The same content under other passphrases, as a new file; the old one stays. Gives what it measured of the new one; errors as above. */
+export async function reencryptFile(path: string, target: string, options: ReencryptOptions): Promise<Measured> {
+  const { next, passphrase, plainKey, signal, onProgress, compress, expect } = options;
+  await using artifact = await Artifact.open(path, expect);
+  const { plain } = await verified(artifact, { passphrase, plainKey, signal, compress, expect });
+  // As it was compressed.
+  const payload = new Reading(artifact, { passphrase, signal }).payload();
+  const { cipher } = await encryptToFile(payload, target, { ...next, compress: 'none', signal, onProgress });
+  return { plain, cipher };
 }
 
-/** Removes what killed runs left in a folder: staging folders and unfinished artifacts of processes that are gone. Gives their names. */
-export function sweepStaging(directory: string): Promise<readonly string[]> {
-  return Promise.reject(new Error(`not written yet ${directory}`));
+async function verified(artifact: Artifact, options: DecryptOptions): Promise<Measured> {
+  const reading = new Reading(artifact, options);
+  await drained(reading.content());
+  return reading.measured;
+}
+
+async function drained(source: AsyncGenerator<Uint8Array>): Promise<void> {
+  while ((await source.next()).done !== true);
 }

@@ -30,13 +30,13 @@ const otherCopy = 'Use another copy or another set; this file cannot be restored
 /** Words and hint of what can be wrong with an artifact; `path` and `why` complete them. */
 const faults = {
   wrongPassphrase: [
-    'wrong passphrase, or a damaged header',
+    'was not opened (wrong passphrase or damaged)',
     'Check the passphrase (the recovery card says which); if it is right, use another copy of the file.',
   ],
-  damaged: ['damaged', otherCopy],
-  truncated: ['not complete', otherCopy],
-  trailingData: ['followed by bytes that do not belong to it', otherCopy],
-  notOpenPgp: ['not in the format of a backup', 'Check the path, and whether the set was made with --no-encrypt.'],
+  damaged: ['is damaged', otherCopy],
+  truncated: ['is not complete', otherCopy],
+  trailingData: ['is followed by bytes that do not belong to it', otherCopy],
+  notOpenPgp: ['is not in the format of a backup', 'Check the path, and whether the set was made with --no-encrypt.'],
 } as const;
 
 /** The error of an artifact that cannot be read. `why` is one sentence without its full stop and holds no content. */
@@ -49,7 +49,7 @@ export function artifactError(
   const [what, hint] = faults[fault];
   return new DevstackError({
     code: BackupCryptoErrorCode[fault],
-    message: `${path} is ${what}: ${why}.`,
+    message: `${path} ${what}: ${why}.`,
     hint,
     details: { path, ...details },
   });

@@ -1,6 +1,7 @@
 export { checkPassphrase, generatePassphrase, readPassphraseFile, readPassphraseStream } from './passphrase.ts';
 export { encrypt, encryptToFile } from './encrypt.ts';
-export { decryptToFile, openVerified, reencryptFile, sweepStaging, verifyFile } from './decrypt.ts';
+export { decryptToFile, openVerified, reencryptFile, verifyFile } from './decrypt.ts';
+export { sweepStaging } from './staging.ts';
 export { authenticate, deriveManifestKey, isAuthentic, manifestKeyParameters } from './manifest-key.ts';
 export type {
   Compression,

@@ -1,6 +1,7 @@
 // Also runs in a thread of its own (openpgp-worker.ts): it imports nothing of the workspace.
 import { randomBytes } from 'node:crypto';
 import type { PublicKey } from 'openpgp';
+import { StallWatch } from './stall-watch.ts';
 
 /** What is to be done, as plain data that can be posted to a thread. */
 export type OpenPgpJob =
@@ -29,24 +30,19 @@ const pieceBytes = 128 * 1024;
  */
 export async function* openPgp(job: OpenPgpJob, source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
   const input = webStream(source);
-  const output = job.kind === 'lock' ? await lock(job, input.stream) : await unlock(job, input.stream, input.failure);
-  try {
-    yield* output;
-  } catch (error) {
-    throw input.failure() ?? (job.kind === 'unlock' ? failure('content', error) : error);
-  }
+  yield* job.kind === 'lock' ? lock(job, input) : unlock(job, input);
 }
 
-async function lock(
+async function* lock(
   { passphrases, recipients }: OpenPgpJob & { kind: 'lock' },
-  binary: ReadableStream<Uint8Array>,
-): Promise<ReadableStream<Uint8Array>> {
+  input: WebInput,
+): AsyncGenerator<Uint8Array> {
   const openpgp = await import('openpgp');
   const { enums } = openpgp;
   // Its own type for streams comes from a package that it does not depend on.
   const output: unknown = await openpgp.encrypt({
     // The literal packet's own date would tell when; 0 is "none" there.
-    message: await openpgp.createMessage({ binary, date: new Date(0) }),
+    message: await openpgp.createMessage({ binary: input.stream, date: new Date(0) }),
     ...(passphrases.length > 0 && { passwords: [...passphrases] }),
     ...(recipients.length > 0 && { encryptionKeys: await Promise.all(recipients.map(readRecipient)) }),
     // Given, so that no key's preferences choose a weaker cipher.
@@ -60,13 +56,38 @@ async function lock(
       s2kIterationCountByte: 255,
     },
   });
-  return output as ReadableStream<Uint8Array>;
+  try {
+    yield* output as ReadableStream<Uint8Array>;
+  } catch (error) {
+    throw input.failure() ?? error;
+  }
 }
 
-async function unlock(
-  { passphrase }: OpenPgpJob & { kind: 'unlock' },
+async function* unlock({ passphrase }: OpenPgpJob & { kind: 'unlock' }, input: WebInput): AsyncGenerator<Uint8Array> {
+  const watch = new StallWatch(input.isAsked, () => new Error('openpgp.js has stalled'));
+  let at: FailedAt = 'before-content';
+  try {
+    const reader = (await watch.wait(open(passphrase, input.stream))).getReader();
+    at = 'content';
+    try {
+      for (;;) {
+        const next = await watch.wait(reader.read());
+        if (next.done) return;
+        yield next.value;
+      }
+    } finally {
+      reader.cancel().catch(() => undefined);
+    }
+  } catch (error) {
+    throw input.failure() ?? (error instanceof OpenPgpFailure ? error : failure(at, error));
+  } finally {
+    watch.stop();
+  }
+}
+
+async function open(
+  passphrase: string,
   binaryMessage: ReadableStream<Uint8Array>,
-  sourceFailure: () => Error | undefined,
 ): Promise<ReadableStream<Uint8Array>> {
   const openpgp = await import('openpgp');
   // Otherwise the whole plain text is held in memory until its end. Whoever reads this stream keeps it back until then.
@@ -81,7 +102,7 @@ async function unlock(
     return (opened as { readonly data: ReadableStream<Uint8Array> }).data;
   } catch (error) {
     const isKey = error instanceof Error && /session key/i.test(error.message);
-    throw sourceFailure() ?? failure(isKey ? 'session-key' : 'before-content', error);
+    throw failure(isKey ? 'session-key' : 'before-content', error);
   }
 }
 
@@ -106,6 +127,8 @@ interface WebInput {
   readonly stream: ReadableStream<Uint8Array>;
   /** What the source itself threw: openpgp.js may report that in words of its own. */
   readonly failure: () => Error | undefined;
+  /** Whether it waits for the source at the moment. */
+  readonly isAsked: () => boolean;
 }
 
 // openpgp.js takes web streams only. A source of large pieces is cut: it makes several copies of each.
@@ -113,14 +136,17 @@ function webStream(source: AsyncIterable<Uint8Array>): WebInput {
   const iterator = source[Symbol.asyncIterator]();
   let rest: Uint8Array = new Uint8Array(0);
   let thrown: Error | undefined;
+  let isAsked = false;
   const stream = new ReadableStream<Uint8Array>(
     {
       async pull(controller): Promise<void> {
         while (rest.length === 0) {
+          isAsked = true;
           const next = await iterator.next().catch((error: unknown) => {
             thrown = error instanceof Error ? error : new Error('The source failed.', { cause: error });
             throw thrown;
           });
+          isAsked = false;
           if (next.done === true) {
             controller.close();
             return;
@@ -137,5 +163,5 @@ function webStream(source: AsyncIterable<Uint8Array>): WebInput {
     },
     { highWaterMark: 1 },
   );
-  return { stream, failure: () => thrown };
+  return { stream, failure: () => thrown, isAsked: () => isAsked };
 }

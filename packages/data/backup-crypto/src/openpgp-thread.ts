@@ -9,9 +9,12 @@ const smallBytes = 2 * 1024 * 1024;
 // How much may lie before the thread and not be taken yet.
 const aheadBytes = 1024 * 1024;
 
+// A Buffer of this size or more is no part of Node's pool, which several share.
+const aloneBytes = 128 * 1024;
+
 /** How `runOpenPgp` may treat the pieces. */
 export interface RunOptions {
-  /** The pieces of the source are the callee's: each has an `ArrayBuffer` of its own that may be handed to the thread. */
+  /** The pieces of the source are the callee's: the memory of a large one may be handed to the thread. */
   readonly ownsInput: boolean;
   /** The consumer is done with a piece when it asks for the next one, so that its buffer can be used again. */
   readonly reusesOutput: boolean;
@@ -107,7 +110,8 @@ async function* inThread(
   };
   const feed = async (): Promise<void> => {
     for await (const chunk of source) {
-      const bytes = options.ownsInput ? (chunk as Uint8Array<ArrayBuffer>) : new Uint8Array(chunk);
+      const isAlone = options.ownsInput && chunk.length >= aloneBytes;
+      const bytes = isAlone ? (chunk as Uint8Array<ArrayBuffer>) : new Uint8Array(chunk);
       ahead += bytes.length;
       post({ kind: 'input', bytes }, [bytes.buffer]);
       while (ahead > aheadBytes && !stopped && failed === undefined)

@@ -1,5 +1,12 @@
 import { promisify } from 'node:util';
-import { constants, createZstdCompress, createZstdDecompress, zstdCompress, type ZstdDecompress } from 'node:zlib';
+import {
+  constants,
+  createZstdCompress,
+  createZstdDecompress,
+  zstdCompress,
+  type ZstdCompress,
+  type ZstdDecompress,
+} from 'node:zlib';
 import { FrameSplitter } from './zstd-frames.ts';
 
 // Twice the window of level 3: that each frame begins anew costs next to nothing (measured: under 0.1 % on text).
@@ -66,7 +73,7 @@ export async function* compressFrames(source: AsyncIterable<Uint8Array>): AsyncG
 
 /** Zstandard at level 3 as one frame, which shows where it was cut. */
 export async function* compressOneFrame(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
-  const engine = createZstdCompress({ chunkSize: decompressedBytes, params });
+  const engine = quiet(createZstdCompress({ chunkSize: decompressedBytes, params }));
   for await (const chunk of source) yield* worked(engine, chunk, false);
   yield* worked(engine, new Uint8Array(0), true);
 }
@@ -78,7 +85,7 @@ export async function* decompress(source: AsyncIterable<Uint8Array>): AsyncGener
   try {
     for await (const chunk of source) {
       for (const { bytes, endsFrame } of splitter.split(chunk)) {
-        engine ??= createZstdDecompress({ chunkSize: decompressedBytes });
+        engine ??= quiet(createZstdDecompress({ chunkSize: decompressedBytes }));
         yield* worked(engine, bytes, endsFrame);
         if (endsFrame) engine = undefined;
       }
@@ -94,9 +101,15 @@ function boundOf(bytes: number): number {
   return Math.max(1024, bytes + Math.ceil(bytes / 256) + 128);
 }
 
+// An error that nobody waits for is no crash.
+function quiet<T extends ZstdDecompress | ZstdCompress>(engine: T): T {
+  engine.on('error', () => undefined);
+  return engine;
+}
+
 /** Gives one piece to the engine and gives what comes out until all of it is taken; with `ends`, until the end. */
 async function* worked(
-  engine: ReturnType<typeof createZstdCompress> | ZstdDecompress,
+  engine: ZstdCompress | ZstdDecompress,
   bytes: Uint8Array,
   ends: boolean,
 ): AsyncGenerator<Uint8Array> {
@@ -126,8 +139,6 @@ async function* worked(
       else await new Promise<void>((resolve) => (wake = resolve));
     }
   } finally {
-    engine.off('readable', changed).off('end', changed);
-    // An error that comes late is no crash.
-    engine.off('error', fail).on('error', () => undefined);
+    engine.off('readable', changed).off('end', changed).off('error', fail);
   }
 }
