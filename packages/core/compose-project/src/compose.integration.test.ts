@@ -48,6 +48,23 @@ afterAll(async () => {
   await rm(folder, { recursive: true });
 });
 
+describe('an overlay', () => {
+  it('changes what it says and nothing else: with the same in it, compose would make no other container', async () => {
+    const file = join(folder, 'overlay.yaml');
+    const own = await compose.configHashes();
+    await writeFile(file, 'services:\n  first:\n    cap_drop: !override [ALL]\n    cap_add: !override [CHOWN]\n');
+    const overlaid = compose.withOverlay(file);
+    const given = await overlaid.configHashes();
+    expect(given.get('first')).not.toBe(own.get('first'));
+    expect(given.get('second')).toBe(own.get('second'));
+    expect((await overlaid.config())['services']).toMatchObject({ first: { cap_drop: ['ALL'], cap_add: ['CHOWN'] } });
+
+    await writeFile(file, 'services:\n  first:\n    cap_add: !reset []\n');
+    expect((await overlaid.configHashes()).get('first')).toBe(own.get('first'));
+    expect((await compose.configHashes()).get('first')).toBe(own.get('first'));
+  });
+});
+
 describe('a real project', () => {
   it('comes up, is listed, stops, starts and logs', async () => {
     const lines: string[] = [];
