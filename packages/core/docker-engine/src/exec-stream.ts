@@ -16,7 +16,10 @@ export interface ExecStreamOptions extends Omit<ExecOptions, 'stdin' | 'timeoutM
 
 /** A program at work in a container. */
 export interface RunningProgram {
-  /** What it writes, as it comes and never ahead of the reader. Leaving the loop cuts the connection: the program's next write fails. */
+  /**
+   * What it writes, as it comes and never ahead of the reader. Leaving the loop cuts the connection: the program meets the end of its input.
+   * One that only writes meets nothing, and may stay in the container until somebody ends it, waiting to be read.
+   */
   readonly stdout: AsyncIterable<Uint8Array>;
   /** Settles after `stdout` was read to its end. Rejects with what the source of its input threw, and on abort. */
   readonly ended: Promise<ProgramEnd>;
@@ -93,9 +96,18 @@ async function write(stream: Duplex, input: AsyncIterable<Uint8Array> | string |
   for await (const chunk of input) {
     // The program may end before it has read its input; its exit code tells.
     if (stream.destroyed || !stream.writable) return;
-    if (!stream.write(chunk)) await Promise.race([once(stream, 'drain'), once(stream, 'close')]).catch(() => undefined);
+    if (!stream.write(chunk)) await drained(stream);
   }
   stream.end();
+}
+
+/** Resolves when a stream takes more, or is gone. */
+export async function drained(stream: Duplex): Promise<void> {
+  // Listeners of the event that did not come would gather with every call.
+  const settled = new AbortController();
+  const { signal } = settled;
+  await Promise.race([once(stream, 'drain', { signal }), once(stream, 'close', { signal })]).catch(() => undefined);
+  settled.abort();
 }
 
 async function* withoutPipeErrors(stream: Duplex): AsyncGenerator<Buffer, void, undefined> {

@@ -1,7 +1,7 @@
 import { createServer, type AddressInfo, type Socket } from 'node:net';
 import { once } from 'node:events';
 import type { Connection } from './connection.ts';
-import { execStream } from './exec-stream.ts';
+import { drained, execStream } from './exec-stream.ts';
 
 /** A port of this machine that leads into a container. */
 export interface Forward extends AsyncDisposable {
@@ -17,7 +17,7 @@ export interface ForwardOptions {
   readonly user?: string;
 }
 
-const nodeRelay = `const s=require('net').connect(Number(process.argv[1]),'127.0.0.1');process.stdin.pipe(s);s.pipe(process.stdout);s.on('error',e=>{console.error(e.message);process.exit(1)})`;
+const nodeRelay = `const s=require('net').connect(Number(process.argv[1]),'127.0.0.1').setNoDelay();process.stdin.pipe(s);s.pipe(process.stdout);s.on('error',e=>{console.error(e.message);process.exit(1)})`;
 
 /**
  * Opens a port on this machine's loopback that leads to a port of a container's own loopback, one exec for each connection: for containers
@@ -38,7 +38,7 @@ export async function forward(
     });
     for await (const chunk of running.stdout) {
       if (socket.destroyed) return;
-      if (!socket.write(chunk)) await Promise.race([once(socket, 'drain'), once(socket, 'close')]);
+      if (!socket.write(chunk)) await drained(socket);
     }
   };
   const server = createServer({ allowHalfOpen: true }, (socket) => {
