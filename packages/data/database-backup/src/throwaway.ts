@@ -68,11 +68,16 @@ export async function startThrowaway(options: ThrowawayContainerOptions): Promis
   }
 }
 
-/** The labels of something throwaway, for containers and volumes that are made elsewhere. Without those of compose, which would take it for its own. */
+/**
+ * The labels of something throwaway, for containers and volumes that are made elsewhere. Those of compose are emptied, as an image that compose
+ * built brings them along, and whoever lists the containers of a project would take this one for its own.
+ */
 export function throwawayLabels(labels: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
   const own = Object.entries(labels).filter(([name]) => !name.startsWith('com.docker.compose.'));
   return {
     ...Object.fromEntries(own),
+    'com.docker.compose.project': '',
+    'com.docker.compose.service': '',
     [ephemeralLabel]: 'true',
     [throwawayLabel]: JSON.stringify(ownIdentity()),
   };
