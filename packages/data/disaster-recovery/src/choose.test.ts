@@ -28,6 +28,22 @@ describe('the set to restore', () => {
     expect(events).toMatchObject([{ isUsed: false }, { isUsed: false }, { isUsed: true }]);
   });
 
+  it('names newer folders whose manifest cannot be believed, and has no place for them in the order', async () => {
+    const forged = { ...newest, sequence: 0, snapshots: [], unusable: 'the manifest is not the one that was written' };
+    const before = { ...forged, id: '20261001_020000', createdAt: '2026-10-01T02:00:00.000Z' };
+    const { set, skipped } = await chooseSet({ source: fakeSource([older, before, forged]), now });
+    expect(set.id).toBe(older.id);
+    expect(skipped).toEqual([{ id: forged.id, reason: 'the manifest is not the one that was written' }]);
+    await expect(chooseSet({ source: fakeSource([before, forged]), now })).rejects.toMatchObject({
+      details: { skipped: [{ id: before.id }, { id: forged.id }] },
+    });
+  });
+
+  it('is the latest by number when a clock was wrong', async () => {
+    const ahead = { ...older, createdAt: '2027-11-19T02:00:00.000Z' };
+    expect((await chooseSet({ source: fakeSource([ahead, newest]), now })).set.id).toBe(newest.id);
+  });
+
   it('holds what has to be recovered', async () => {
     const vaultOnly = { ...newest, snapshots: newest.snapshots.filter(({ service }) => service === 'vault') };
     const choice = await chooseSet({

@@ -39,11 +39,17 @@ export interface ChooseOptions {
   readonly now: Date;
 }
 
+/** A set that was not taken, and why. */
+export interface SkippedSet {
+  readonly id: string;
+  readonly reason: string;
+}
+
 export interface Choice {
   readonly set: Candidate;
   readonly verdict: SetVerdict;
   /** The newer ones, the newest first. */
-  readonly skipped: readonly { readonly id: string; readonly reason: string }[];
+  readonly skipped: readonly SkippedSet[];
   /** What a person should know before it is used. */
   readonly warnings: readonly string[];
 }
@@ -54,10 +60,12 @@ export interface Choice {
  */
 export async function chooseSet(options: ChooseOptions): Promise<Choice> {
   const { source, backup, level = 2, onEvent } = options;
-  const all = (await source.list()).toSorted(newestFirst);
+  const all = await source.list();
   const wanted = backup === undefined ? all : all.filter(({ id }) => id === backup);
-  const skipped: { id: string; reason: string }[] = [];
-  for (const set of wanted) {
+  // What has no manifest that could be believed has no place in the order: it is named by the time that its id tells.
+  const blind = wanted.filter(({ sequence, unusable }) => sequence === 0 && unusable !== undefined);
+  const skipped: SkippedSet[] = [];
+  for (const set of wanted.filter((one) => !blind.includes(one)).toSorted(newestFirst)) {
     const unusable = set.unusable ?? lacks(set, options.requiredServices);
     const verdict: SetVerdict =
       unusable === undefined
@@ -67,10 +75,22 @@ export async function chooseSet(options: ChooseOptions): Promise<Choice> {
     const reason = describe(verdict);
     const isUsed = verdict.verdict === 'valid' || isAccepted;
     onEvent?.({ type: 'candidate', id: set.id, isUsed, reason });
-    if (isUsed) return { set, verdict, skipped, warnings: warningsOf(set, verdict, all, options.now) };
+    if (isUsed) {
+      const newer = blind.filter(({ createdAt }) => Date.parse(createdAt) >= Date.parse(set.createdAt));
+      return {
+        set,
+        verdict,
+        skipped: [...newer.map(skip), ...skipped],
+        warnings: warningsOf(set, verdict, all, options.now),
+      };
+    }
     skipped.push({ id: set.id, reason });
   }
-  throw noneFound(backup, skipped);
+  throw noneFound(backup, [...blind.map(skip), ...skipped]);
+}
+
+function skip({ id, unusable = '' }: Candidate): SkippedSet {
+  return { id, reason: unusable };
 }
 
 function newestFirst(a: Candidate, b: Candidate): number {
@@ -101,7 +121,7 @@ function warningsOf(set: Candidate, verdict: SetVerdict, all: readonly Candidate
   return warnings;
 }
 
-function noneFound(backup: string | undefined, skipped: readonly { id: string; reason: string }[]): DevstackError {
+function noneFound(backup: string | undefined, skipped: readonly SkippedSet[]): DevstackError {
   const list = skipped.map(({ id, reason }) => `${id}: ${reason}`).join('; ');
   return new DevstackError({
     code: DisasterRecoveryErrorCode.noRestorableSet,

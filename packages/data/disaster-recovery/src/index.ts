@@ -8,8 +8,10 @@ export {
   type ChooseOptions,
   type RecoverySource,
   type SetVerdict,
+  type SkippedSet,
 } from './choose.ts';
 export { planRecovery, type PlanOptions, type RecoveryPlan } from './plan.ts';
+export { storeSource, type StoreSourceOptions } from './store-source.ts';
 export type { RecoveryReport } from './report.ts';
 export {
   appendHistory,
@@ -39,3 +41,11 @@ export type { OnJournalLine } from './run-journal.ts';
 export { startDockerEngine, type EngineStart, type EngineStarterOptions, type Machine } from './docker-starter.ts';
 export { waysToStart, type DockerdOptions, type EngineSurroundings, type EngineWay } from './docker-ways.ts';
 export { DisasterRecoveryErrorCode } from './errors.ts';
+export {
+  fingerprintVault,
+  vaultFingerprintKey,
+  type FingerprintVaultOptions,
+  type VaultReader,
+} from './vault/fingerprint-vault.ts';
+export { vaultParsers } from './vault/vault-parsers.ts';
+export { vaultRehearser } from './vault/vault-rehearser.ts';
