@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { checkPassphrase, reencryptFile, verifyFile } from '@devstack-core/backup-crypto';
 import { writeFileDurable } from '@devstack-core/durable-files';
 import type { Secret } from '@devstack-core/redaction';
-import { readCatalog, updateCatalog, withSet } from './catalog.ts';
+import { updateCatalog, withSet } from './catalog.ts';
 import { layout, setFiles, type StoreContext } from './context.ts';
 import { BackupStoreErrorCode, storeError } from './errors.ts';
 import { textDigests } from './draft.ts';
@@ -48,6 +48,8 @@ export async function changePassphrase(context: StoreContext, next: Secret): Pro
   const both: StoreContext = { ...context, keyring };
   await sweepUnfinished(both);
   const nextKey = await newKey(keyring);
+  // SHA-256 of the manifests under the new passphrase: each names the one before it.
+  const written = new Map<string, string>();
   const changed: string[] = [];
   const alreadyChanged: string[] = [];
   const skipped: { id: string; why: string }[] = [];
@@ -60,8 +62,8 @@ export async function changePassphrase(context: StoreContext, next: Secret): Pro
     await lease.assertHeld();
     const set = await readTrusted(both, id);
     const isNew = set.key !== undefined && keyring.isCurrent(set.key);
-    if (!isNew) await rewrite(both, set, nextKey);
-    await settle(both, id);
+    if (!isNew) await rewrite(both, set, nextKey, written);
+    written.set(id, await settle(both, id));
     (isNew ? alreadyChanged : changed).push(id);
   }
   await appendHistory(context, {
@@ -79,7 +81,12 @@ async function newKey(keyring: Keyring): Promise<SetKey> {
   return key;
 }
 
-async function rewrite(context: StoreContext, set: ReadManifest, key: SetKey): Promise<void> {
+async function rewrite(
+  context: StoreContext,
+  set: ReadManifest,
+  key: SetKey,
+  written: ReadonlyMap<string, string>,
+): Promise<void> {
   const { manifest } = set;
   const artifacts: ArtifactRecord[] = [];
   for (const record of manifest.artifacts) {
@@ -90,21 +97,19 @@ async function rewrite(context: StoreContext, set: ReadManifest, key: SetKey): P
     artifacts.push(await rewriteArtifact(context, set, record, key));
     await context.step('rekey:artifact', manifest.id);
   }
-  const { sets } = await readCatalog(context);
   const { previous } = manifest;
   const draft: SetManifest = {
     ...manifest,
     revision: manifest.revision + 1,
-    previous: previous === null ? null : { ...previous, sha256: sets[previous.id]?.sha256 ?? previous.sha256 },
+    previous: previous === null ? null : { ...previous, sha256: written.get(previous.id) ?? previous.sha256 },
     artifacts,
     // Made under the old key they tell nothing any more: the next increment takes all of it anew.
     parts: manifest.parts.map((part) => ({ ...part, fingerprintDigest: null })),
     texts: {},
   };
   const next: SetManifest = { ...draft, texts: textDigests(textsOf(draft)) };
-  const sha256 = await writeManifest(layout.set(context.directory, manifest.id), next, key);
+  await writeManifest(layout.set(context.directory, manifest.id), next, key);
   await context.step('rekey:manifest', manifest.id);
-  await updateCatalog(context, (catalog) => withSet(catalog, next, sha256));
 }
 
 async function rewriteArtifact(
@@ -145,13 +150,15 @@ async function currentReference(context: StoreContext, record: ArtifactRecord): 
 }
 
 // What follows the manifest, and what a kill right after it left undone.
-async function settle(context: StoreContext, id: string): Promise<void> {
-  const { manifest } = await readTrusted(context, id);
+async function settle(context: StoreContext, id: string): Promise<string> {
+  const { manifest, sha256 } = await readTrusted(context, id);
+  await updateCatalog(context, (catalog) => withSet(catalog, manifest, sha256));
   const folder = layout.set(context.directory, id);
   for (const [file, text] of Object.entries(textsOf(manifest))) await writeFileDurable(join(folder, file), text);
   await context.step('rekey:texts', id);
   await sweepSet(context, id);
   await context.step('rekey:removed', id);
+  return sha256;
 }
 
 function textsOf(manifest: SetManifest): Readonly<Record<string, string>> {

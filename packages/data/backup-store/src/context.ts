@@ -53,6 +53,7 @@ export const layout = {
   trash: (directory: string): string => join(directory, '.trash'),
   state: (directory: string): string => join(directory, '.store'),
   lease: (directory: string): string => join(directory, '.store', 'lease'),
+  reserve: (directory: string): string => join(directory, '.store', 'reserve'),
   historyLease: (directory: string): string => join(directory, '.store', 'history-lease'),
   catalog: (directory: string): string => join(directory, '.store', 'catalog.json'),
   history: (directory: string): string => join(directory, '.store', 'history.jsonl'),

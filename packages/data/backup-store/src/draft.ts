@@ -3,7 +3,7 @@ import { rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import { authenticate, encryptToFile, type Progress } from '@devstack-core/backup-crypto';
 import { removeDurable, writeFileDurable, type Lease } from '@devstack-core/durable-files';
-import { abortReason } from '@devstack-core/errors';
+import { abortReason, isDevstackError } from '@devstack-core/errors';
 import { updateCatalog, withSet } from './catalog.ts';
 import { layout, setFiles, type StoreContext } from './context.ts';
 import { BackupStoreErrorCode, codeOf, storeError } from './errors.ts';
@@ -180,7 +180,8 @@ export class SetDraft implements AsyncDisposable {
       await syncFolder(context.directory);
       this.#isClosed = true;
       await context.step('finish:renamed', this.id);
-      await updateCatalog(context, (catalog) => withSet(catalog, manifest.content, manifest.sha256));
+      // It is a backup from here on, whatever becomes of the notes about it: both are made anew from the sets.
+      await updateCatalog(context, (catalog) => withSet(catalog, manifest.content, manifest.sha256)).catch(noteless);
       await this.#record('succeeded', {
         services: servicesOf(manifest.content),
         bytes: ownArtifacts(manifest.content).reduce((sum, { cipher }) => sum + cipher.bytes, 0),
@@ -194,12 +195,14 @@ export class SetDraft implements AsyncDisposable {
 
   /** Removes what was written, unless it was finished. Safe to call more than once. */
   async [Symbol.asyncDispose](): Promise<void> {
-    if (!this.#isClosed) {
+    try {
+      if (this.#isClosed) return;
       this.#isClosed = true;
       await removeFolder(this.#options.folder);
       await this.#record('failed', { code: this.#failure === undefined ? 'INTERRUPTED' : codeOf(this.#failure) });
+    } finally {
+      await this.#options.lease.release();
     }
-    await this.#options.lease.release();
   }
 
   async #write(): Promise<{ readonly content: SetManifest; readonly sha256: string }> {
@@ -258,8 +261,15 @@ export class SetDraft implements AsyncDisposable {
     const { context, head } = this.#options;
     const durationMs = context.now().getTime() - Date.parse(head.createdAt);
     const { project, kind } = head;
-    await appendHistory(context, { event: 'create', outcome, set: this.id, durationMs, project, kind, ...more });
+    const record = { event: 'create', outcome, set: this.id, durationMs, project, kind, ...more } as const;
+    // The backup stands or falls without this line.
+    await appendHistory(context, record).catch(noteless);
   }
+}
+
+// Of the file system only: anything else is a mistake of ours.
+function noteless(error: unknown): void {
+  if (!isDevstackError(error)) throw error;
 }
 
 /** SHA-256 of each text. */

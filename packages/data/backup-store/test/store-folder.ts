@@ -78,9 +78,14 @@ export async function beginSet(store: BackupStore, options: SetOptions = {}): Pr
     encrypted,
     host: { name: 'laptop' },
   });
-  for (const [service, parts] of Object.entries(contents))
-    for (const [part, content] of Object.entries(parts)) await addPart(draft, service, part, content);
-  return draft;
+  try {
+    for (const [service, parts] of Object.entries(contents))
+      for (const [part, content] of Object.entries(parts)) await addPart(draft, service, part, content);
+    return draft;
+  } catch (error) {
+    await draft[Symbol.asyncDispose]();
+    throw error;
+  }
 }
 
 export async function makeSet(store: BackupStore, options: SetOptions = {}): Promise<SetManifest> {
