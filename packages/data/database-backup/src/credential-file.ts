@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { DevstackError } from '@devstack-core/errors';
+import { DevstackError, isDevstackError } from '@devstack-core/errors';
 import type { Secret } from '@devstack-core/redaction';
 import { DatabaseBackupErrorCode } from './errors.ts';
 import type { Place } from './types.ts';
@@ -21,7 +21,12 @@ export async function putCredentialFile(place: Place, content: Secret): Promise<
     { stdin: content },
   );
   const remove = async (): Promise<void> => {
-    await place.docker.exec(place.container, ['rm', '-f', path]);
+    try {
+      await place.docker.exec(place.container, ['rm', '-f', path]);
+    } catch (error) {
+      // The folder is in memory: a container that does not run has none, and what ended the run is to be told, not this.
+      if (!isDevstackError(error, 'DOCKER_CONFLICT') && !isDevstackError(error, 'CONTAINER_NOT_FOUND')) throw error;
+    }
   };
   if (exitCode === 0) return { path, [Symbol.asyncDispose]: remove };
   await remove();

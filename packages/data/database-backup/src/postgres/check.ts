@@ -1,8 +1,10 @@
+import { execSupervised } from '../supervised-program.ts';
 import { collect } from './collect.ts';
 import { failure } from './failure.ts';
 import { login } from './login.ts';
 import type { PostgresPlace } from './place.ts';
 import { openSession, runOnce, type SessionOptions } from './session.ts';
+import { systemSchemas } from './system-schemas.ts';
 
 /**
  * Every heap and B-tree of a database by pg_amcheck (all rows against their indexes, uniqueness included), and every foreign key and check
@@ -36,10 +38,10 @@ async function checkRelations(
     );
   try {
     await using access = await login(place);
-    const program = await place.docker.execStream(
-      place.container,
+    const program = await execSupervised(
+      place,
       ['pg_amcheck', '--no-password', '--heapallindexed', '--checkunique', access.connection(database)],
-      options.signal === undefined ? {} : { signal: options.signal },
+      { signal: options.signal },
     );
     const output = (await collect(program.stdout)).toString('utf8');
     const { exitCode, stderr } = await program.ended;
@@ -74,7 +76,7 @@ async function hasExtension(place: PostgresPlace, database: string, options: Ses
 // Of a foreign key to a partitioned table there are further copies for each partition, which do not hold one by one.
 const constraints = `SELECT k.oid::text AS id, k.conrelid::regclass::text AS "table", quote_ident(k.conname) AS name
 FROM pg_constraint k JOIN pg_class r ON r.oid = k.conrelid LEFT JOIN pg_constraint p ON p.oid = k.conparentid
-WHERE k.contype IN ('f', 'c') AND k.convalidated AND r.relkind = 'r' AND r.relpersistence <> 't' AND r.oid >= 16384 AND p.conrelid IS DISTINCT FROM k.conrelid`;
+WHERE k.contype IN ('f', 'c') AND k.convalidated AND r.relkind = 'r' AND r.relpersistence <> 't' AND (r.oid >= 16384 OR r.relnamespace NOT IN (${systemSchemas})) AND p.conrelid IS DISTINCT FROM k.conrelid`;
 
 // The server validates a constraint once only: it is told, in a transaction that is rolled back, that this one never was.
 async function checkConstraints(

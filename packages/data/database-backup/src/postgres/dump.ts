@@ -1,3 +1,4 @@
+import { execSupervised } from '../supervised-program.ts';
 import type { ArchiveHead } from './archive-reader.ts';
 import { openArchive, type OpenArchive } from './archive-stream.ts';
 import { failure, refusal } from './failure.ts';
@@ -31,8 +32,8 @@ export async function openDump(
   await using resources = new AsyncDisposableStack();
   const access = resources.use(await login(place));
   const what = `The dump of database "${database}"`;
-  const program = await place.docker.execStream(
-    place.container,
+  const program = await execSupervised(
+    place,
     [
       'pg_dump',
       '--no-password',
@@ -41,7 +42,7 @@ export async function openDump(
       ...(snapshot === undefined ? [] : [`--snapshot=${snapshot.id}`]),
       `--dbname=${access.connection(database)}`,
     ],
-    signal === undefined ? {} : { signal },
+    { signal },
   );
   const archive = resources.use(
     await openArchive(

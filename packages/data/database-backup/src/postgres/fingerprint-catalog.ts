@@ -1,8 +1,26 @@
+import { systemSchemas } from './system-schemas.ts';
+
 /** What an object is, in facts that a dump and its restore leave alone; expressions apart, as they are compared in a normal form. */
 const member = (catalog: string, oid: string): string =>
   `EXISTS (SELECT FROM pg_depend x WHERE x.deptype = 'e' AND x.classid = '${catalog}'::regclass AND x.objid = ${oid})`;
 
-const mine = (catalog: string, oid: string): string => `${oid} >= 16384 AND NOT ${member(catalog, oid)}`;
+const schemaOf: Readonly<Record<string, string>> = {
+  pg_class: 'relnamespace',
+  pg_proc: 'pronamespace',
+  pg_type: 'typnamespace',
+  pg_statistic_ext: 'stxnamespace',
+  pg_namespace: 'oid',
+};
+
+// What was made in single-user mode has a number below those of users, as the server's own objects do: its schema tells.
+const isOurs = (catalog: string, oid: string): string => {
+  const column = schemaOf[catalog];
+  return column === undefined
+    ? `${oid} >= 16384`
+    : `(${oid} >= 16384 OR (SELECT ${column} FROM ${catalog} WHERE oid = ${oid}) NOT IN (${systemSchemas}))`;
+};
+
+const mine = (catalog: string, oid: string): string => `${isOurs(catalog, oid)} AND NOT ${member(catalog, oid)}`;
 
 // Privileges that were never granted are those of the default, written or not.
 const acl = (column: string, type: string, owner: string): string =>
@@ -155,7 +173,7 @@ const systemGrants = (
   ([catalog, column, type, who, name]) =>
     `SELECT 'system grant', ${name}, jsonb_build_object('acl', (SELECT jsonb_agg(item ORDER BY item) FROM (SELECT jsonb_build_array(CASE a.grantee WHEN 10 THEN '' ELSE ${role('a.grantee')} END, a.privilege_type, a.is_grantable) AS item FROM aclexplode(o.${column}) a) i)), '[]'::jsonb
 FROM ${catalog} o LEFT JOIN pg_init_privs p ON p.classoid = '${catalog}'::regclass AND p.objoid = o.oid AND p.objsubid = 0
-WHERE o.oid < 16384 AND o.oid <> 2200${catalog === 'pg_class' ? ` AND o.relnamespace = 'pg_catalog'::regnamespace` : ''} AND o.${column} IS NOT NULL AND o.${column} IS DISTINCT FROM coalesce(p.initprivs, acldefault('${type}', o.${who}))`,
+WHERE NOT ${isOurs(catalog, 'o.oid')} AND o.oid <> 2200${catalog === 'pg_class' ? ` AND o.relnamespace = 'pg_catalog'::regnamespace` : ''} AND o.${column} IS NOT NULL AND o.${column} IS DISTINCT FROM coalesce(p.initprivs, acldefault('${type}', o.${who}))`,
 );
 
 const database = `SELECT 'database', 'properties', jsonb_build_object('owner', ${owner('d.datdba')}, 'acl', ${acl('d.datacl', 'd', 'd.datdba')}, 'encoding', pg_encoding_to_char(d.encoding),

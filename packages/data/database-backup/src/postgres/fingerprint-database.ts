@@ -1,3 +1,4 @@
+import { systemSchemas } from './system-schemas.ts';
 import { createHash } from 'node:crypto';
 import type { Fingerprint, FingerprintItem } from '../types.ts';
 import { catalogQuery } from './fingerprint-catalog.ts';
@@ -53,7 +54,7 @@ const tables = `SELECT format('%I.%I', n.nspname, c.relname) AS name, coalesce(x
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 LEFT JOIN LATERAL (SELECT e.extcondition[array_position(e.extconfig, c.oid)] AS condition, array_position(e.extconfig, c.oid) IS NOT NULL AS is_data
   FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid WHERE d.deptype = 'e' AND d.classid = 'pg_class'::regclass AND d.objid = c.oid) x ON true
-WHERE c.relkind = 'r' AND c.oid >= 16384 AND coalesce(x.is_data, true)`;
+WHERE c.relkind = 'r' AND (c.oid >= 16384 OR c.relnamespace NOT IN (${systemSchemas})) AND coalesce(x.is_data, true)`;
 
 async function tableItems(session: PsqlSession, filter: string): Promise<FingerprintItem[]> {
   const items: FingerprintItem[] = [];
@@ -82,7 +83,7 @@ async function largeObjectItems(session: PsqlSession): Promise<FingerprintItem[]
 }
 
 const sequenceNames = `SELECT format('%I.%I', n.nspname, c.relname) AS name, n.nspname AS schema, c.relname AS tag FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-WHERE c.relkind = 'S' AND c.oid >= 16384`;
+WHERE c.relkind = 'S' AND (c.oid >= 16384 OR c.relnamespace NOT IN (${systemSchemas}))`;
 
 async function sequenceItems(
   session: PsqlSession,

@@ -13,13 +13,13 @@ const roles = `SELECT 'role' AS kind, r.rolname::text AS name,
     'settings', (SELECT jsonb_agg(o ORDER BY o) FROM pg_db_role_setting s, unnest(s.setconfig) o WHERE s.setrole = r.oid AND s.setdatabase = 0),
     'comment', shobj_description(r.oid, 'pg_authid')) AS facts,
   '[]'::jsonb AS expressions
-FROM pg_authid r WHERE (r.oid >= 16384 OR r.oid = 10) AND r.rolname <> ${quoteText(throwawayUser)}`;
+FROM pg_authid r WHERE r.rolname !~ '^pg_' AND r.rolname <> ${quoteText(throwawayUser)}`;
 
 // What the first superuser granted is granted by the first superuser, whatever it is called.
 const memberships = `SELECT 'membership', pg_get_userbyid(m.member) || ' in ' || pg_get_userbyid(m.roleid),
   jsonb_agg(to_jsonb(m) - ARRAY['oid', 'roleid', 'member', 'grantor'] || jsonb_build_object('grantor', CASE m.grantor WHEN 10 THEN '' ELSE pg_get_userbyid(m.grantor) END) ORDER BY CASE m.grantor WHEN 10 THEN '' ELSE pg_get_userbyid(m.grantor)::text END),
   '[]'::jsonb
-FROM pg_auth_members m WHERE m.member >= 16384 OR m.member = 10 GROUP BY m.member, m.roleid`;
+FROM pg_auth_members m WHERE pg_get_userbyid(m.member) !~ '^pg_' GROUP BY m.member, m.roleid`;
 
 const parameters = `SELECT 'parameter', p.parname,
   (SELECT jsonb_agg(item ORDER BY item) FROM (SELECT jsonb_build_array(CASE a.grantee WHEN 0 THEN '' ELSE pg_get_userbyid(a.grantee) END, a.privilege_type, a.is_grantable) AS item FROM aclexplode(p.paracl) a WHERE a.grantee <> 10) i),

@@ -1,6 +1,7 @@
 import { isDevstackError } from '@devstack-core/errors';
 import type { BackupPart, Fingerprint } from '../types.ts';
 import { compareFingerprints } from '../fingerprint.ts';
+import { execSupervised } from '../supervised-program.ts';
 import { collect } from './collect.ts';
 import { failure, refusal } from './failure.ts';
 import { fingerprintGlobals } from './fingerprint-globals.ts';
@@ -68,8 +69,8 @@ const endMark = '-- PostgreSQL database cluster dump complete';
 
 async function runDump(place: PostgresPlace, signal: AbortSignal | undefined): Promise<Uint8Array> {
   await using access = await login(place);
-  const program = await place.docker.execStream(
-    place.container,
+  const program = await execSupervised(
+    place,
     [
       'pg_dumpall',
       '--no-password',
@@ -78,7 +79,7 @@ async function runDump(place: PostgresPlace, signal: AbortSignal | undefined): P
       `--database=${maintenanceDatabase}`,
       `--dbname=${access.connection(maintenanceDatabase)}`,
     ],
-    signal === undefined ? {} : { signal },
+    { signal },
   );
   const script = await collect(program.stdout);
   const { exitCode, stderr } = await program.ended;

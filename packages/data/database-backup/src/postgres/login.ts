@@ -1,5 +1,7 @@
 import { renderPgpass } from '@devstack-core/credential-files';
-import { putCredentialFile } from '../credential-file.ts';
+import { DevstackError, isDevstackError } from '@devstack-core/errors';
+import { putCredentialFile, type CredentialFile } from '../credential-file.ts';
+import { DatabaseBackupErrorCode } from '../errors.ts';
 import type { PostgresPlace } from './place.ts';
 
 /** How the programs of one run log in: a private password file, and connection strings that name it. */
@@ -10,10 +12,7 @@ export interface Login extends AsyncDisposable {
 
 /** Puts the password file into the place; it is gone at the end of the scope. Throws PLACE_UNUSABLE. */
 export async function login(place: PostgresPlace): Promise<Login> {
-  const file =
-    place.password === undefined
-      ? undefined
-      : await putCredentialFile(place, renderPgpass([{ username: place.username, password: place.password }]));
+  const file = await passwordFile(place);
   return {
     connection: (database, options) =>
       connectionString({
@@ -31,6 +30,21 @@ export async function login(place: PostgresPlace): Promise<Login> {
       await file?.[Symbol.asyncDispose]();
     },
   };
+}
+
+async function passwordFile(place: PostgresPlace): Promise<CredentialFile | undefined> {
+  if (place.password === undefined) return undefined;
+  try {
+    return await putCredentialFile(place, renderPgpass([{ username: place.username, password: place.password }]));
+  } catch (error) {
+    if (!isDevstackError(error, 'DOCKER_CONFLICT') && !isDevstackError(error, 'CONTAINER_NOT_FOUND')) throw error;
+    throw new DevstackError({
+      code: DatabaseBackupErrorCode.placeUnusable,
+      message: `The container of PostgreSQL, ${place.container}, does not run.`,
+      hint: 'Start it: devstack up.',
+      cause: error,
+    });
+  }
 }
 
 /** libpq's `key='value'` form. */

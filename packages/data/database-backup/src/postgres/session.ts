@@ -60,13 +60,9 @@ export async function openSession(
       ['psql', '-XAtqw', '-v', 'ON_ERROR_STOP=1', '-v', 'VERBOSITY=verbose', '-d', access.connection(database)],
       { stdin: input, ...(signal === undefined ? {} : { signal }) },
     );
-    const session = new Psql(program, input, access, purpose, `A session with database "${database}"`);
+    const session = new Psql(program, input, access, purpose, place, database);
     try {
-      await session.run(pinned);
-      // Newer than the oldest server that is served.
-      await session.query(
-        `SELECT set_config(name, '0', false) AS was FROM pg_settings WHERE name IN ('transaction_timeout', 'idle_session_timeout')`,
-      );
+      await session.prepare();
     } catch (error) {
       await session[Symbol.asyncDispose]();
       throw error;
@@ -95,18 +91,37 @@ class Psql implements PsqlSession {
   readonly #access: Login;
   readonly #purpose: Purpose;
   readonly #what: string;
+  readonly #place: PostgresPlace;
+  #backend: number | undefined;
   readonly #lines: AsyncGenerator<string, void, undefined>;
   readonly #mark = `devstack-${randomBytes(9).toString('hex')}`;
   #isBusy = false;
   #hasEnded = false;
 
-  constructor(program: RunningProgram, input: InputQueue, access: Login, purpose: Purpose, what: string) {
+  constructor(
+    program: RunningProgram,
+    input: InputQueue,
+    access: Login,
+    purpose: Purpose,
+    place: PostgresPlace,
+    database: string,
+  ) {
     this.#program = program;
     this.#input = input;
     this.#access = access;
     this.#purpose = purpose;
-    this.#what = what;
+    this.#place = place;
+    this.#what = `A session with database "${database}"`;
     this.#lines = linesOf(program.stdout);
+  }
+
+  async prepare(): Promise<void> {
+    await this.run(pinned);
+    // Some are newer than the oldest server that is served.
+    const [row] = await this.query(
+      `SELECT pg_backend_pid() AS pid, (SELECT count(set_config(name, '0', false)) FROM pg_settings WHERE name IN ('transaction_timeout', 'idle_session_timeout')) AS settings`,
+    );
+    this.#backend = Number(row?.['pid']);
   }
 
   async query(sql: string): Promise<readonly Row[]> {
@@ -136,16 +151,24 @@ class Psql implements PsqlSession {
     return lines;
   }
 
+  // psql would go on waiting for its answer, and the server would go on working on it.
+  async #cutOff(): Promise<void> {
+    if (this.#backend === undefined) return;
+    await using other = await openSession(this.#place, 'postgres', { purpose: this.#purpose });
+    await other.run(`SELECT pg_terminate_backend(${String(this.#backend)})`);
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     this.#input.end();
-    try {
-      // A session at rest leaves at the end of its input, so that what it held is free when this returns; one at work is cut off.
-      if (!this.#isBusy && !this.#hasEnded) while ((await this.#lines.next()).done !== true);
-      await this.#lines.return();
-    } catch {
-      // It is gone, which is all that is wanted.
-    }
+    // A session at rest leaves at the end of its input, so that what it held is free when this returns. What fails here is gone anyway.
+    if (this.#isBusy && !this.#hasEnded) await this.#cutOff().catch(() => undefined);
+    else await this.#readOn().catch(() => undefined);
+    await this.#lines.return().catch(() => undefined);
     await this.#access[Symbol.asyncDispose]();
+  }
+
+  async #readOn(): Promise<void> {
+    while ((await this.#lines.next()).done !== true);
   }
 }
 

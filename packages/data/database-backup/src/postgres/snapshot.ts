@@ -4,6 +4,7 @@ import { failureAt, refusal } from './failure.ts';
 import { fingerprintDatabase, type SequenceState } from './fingerprint-database.ts';
 import type { PostgresPlace } from './place.ts';
 import { openSession, type PsqlSession, type Row } from './session.ts';
+import { systemSchemas } from './system-schemas.ts';
 
 export interface HoldSnapshotOptions {
   /**
@@ -56,7 +57,7 @@ export async function holdSnapshot(
   }
 }
 
-const tables = `SELECT format('%I.%I', n.nspname, c.relname) AS name FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind IN ('r', 'p') AND c.relpersistence <> 't' AND c.oid >= 16384`;
+const tables = `SELECT format('%I.%I', n.nspname, c.relname) AS name FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind IN ('r', 'p') AND c.relpersistence <> 't' AND (c.oid >= 16384 OR c.relnamespace NOT IN (${systemSchemas}))`;
 
 // Locks come first and the snapshot after them: LOCK TABLE takes none, so that nothing that changes a table's structure can come between.
 async function begin(

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { scratchPrefix } from '../../credential-file.ts';
+import { execSupervised } from '../../supervised-program.ts';
 import type { BackupPart, SourceOptions } from '../../types.ts';
 import { failure, refusal } from '../failure.ts';
 import { describeServer, type ServerFacts } from '../identity.ts';
@@ -110,8 +111,8 @@ async function* runBaseBackup(
   const what = plan.kind === 'full' ? 'The physical backup' : 'The incremental physical backup';
   await using access = await login(place);
   await using parent = plan.kind === 'full' ? undefined : await putFile(place, plan.parent.manifest);
-  const program = await place.docker.execStream(
-    place.container,
+  const program = await execSupervised(
+    place,
     [
       'pg_basebackup',
       '--no-password',
@@ -124,7 +125,7 @@ async function* runBaseBackup(
       ...(parent === undefined ? [] : [`--incremental=${parent.path}`]),
       `--dbname=${access.connection('postgres')}`,
     ],
-    signal === undefined ? {} : { signal },
+    { signal },
   );
   for await (const chunk of program.stdout) {
     watcher.push(chunk);
