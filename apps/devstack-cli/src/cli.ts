@@ -73,25 +73,30 @@ function addAll(parser: Argv, onChosen: Chosen): void {
     const [noun = '', verb] = spec.name.split(' ');
     if (verb === undefined) add(parser, noun, spec, onChosen);
     else nouns.set(noun, [...(nouns.get(noun) ?? []), spec]);
-    for (const alias of spec.aliases ?? []) add(parser, alias, spec, onChosen);
+    // An alias that is the noun itself is what the noun alone means: `backup` is `backup create`.
+    for (const alias of spec.aliases ?? []) if (alias !== noun) add(parser, alias, spec, onChosen);
   }
   for (const [noun, specs] of nouns) {
     if (commands.some((spec) => spec.name === noun)) continue;
     parser.command(noun, false, (sub) => {
-      for (const spec of specs) add(sub, spec.name.split(' ')[1] ?? '', spec, onChosen);
+      for (const spec of specs) {
+        const [, verb = ''] = spec.name.split(' ');
+        add(sub, spec.aliases?.includes(noun) === true ? [verb, '$0'] : [verb], spec, onChosen);
+      }
       return sub.demandCommand(1, `Name what to do: ${specs.map((spec) => spec.name).join(', ')}.`);
     });
   }
 }
 
-function add(parser: Argv, word: string, spec: CommandSpec, onChosen: Chosen): void {
+function add(parser: Argv, word: string | readonly string[], spec: CommandSpec, onChosen: Chosen): void {
   const positionals = (spec.positionals ?? []).map((one) =>
     one.required === true
       ? `<${one.name}${one.variadic === true ? '..' : ''}>`
       : `[${one.name}${one.variadic === true ? '..' : ''}]`,
   );
+  const words = typeof word === 'string' ? [word] : word;
   parser.command(
-    [word, ...positionals].join(' '),
+    words.map((one) => [one, ...positionals].join(' ')),
     spec.describe,
     (sub) => {
       for (const positional of spec.positionals ?? [])

@@ -35,7 +35,7 @@ export interface CommandSpec {
   /** `up`, or noun and verb: `vault show-password`. */
   readonly name: string;
   readonly aliases?: readonly string[];
-  readonly group: 'Stack' | 'Look' | 'Work with services' | 'Vault' | 'Security' | 'Machine';
+  readonly group: 'Stack' | 'Look' | 'Work with services' | 'Vault' | 'Security' | 'Backup' | 'Machine';
   readonly describe: string;
   readonly positionals?: readonly Positional[];
   readonly flags?: Readonly<Record<string, Flag>>;

@@ -1,3 +1,4 @@
+import { backupCommands } from './backup/specs.ts';
 import type { CommandSpec, Positional } from './command.ts';
 
 const service: Positional = {
@@ -407,6 +408,7 @@ export const commands: readonly CommandSpec[] = [
     examples: [['devstack certs watch', 'in a terminal, or as a service of systemd']],
     run: async (args, context) => (await import('./commands/certs/watch.ts')).run(args, context),
   },
+  ...backupCommands,
   {
     name: 'images',
     group: 'Machine',

@@ -2,7 +2,15 @@ import { commands } from './commands.ts';
 import { allFlags } from './cli.ts';
 import type { CommandSpec } from './command.ts';
 
-const groups: readonly CommandSpec['group'][] = ['Stack', 'Look', 'Work with services', 'Vault', 'Security', 'Machine'];
+const groups: readonly CommandSpec['group'][] = [
+  'Stack',
+  'Look',
+  'Work with services',
+  'Vault',
+  'Security',
+  'Backup',
+  'Machine',
+];
 
 /** The help of the whole, of a noun (`vault`), or of one command. An unknown word gets the whole. */
 export function helpPage(words: readonly string[]): string {

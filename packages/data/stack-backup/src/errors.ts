@@ -4,6 +4,18 @@ export const StackBackupErrorCode = {
   serviceNotRunning: 'SERVICE_NOT_RUNNING',
   /** Nothing is left to back up with these names. */
   nothingSelected: 'NOTHING_SELECTED',
+  /** No such thing is in a backup. */
+  unknownService: 'UNKNOWN_SERVICE',
+  /** Vault does not have what a service is logged in to with. */
+  noCredentials: 'NO_CREDENTIALS',
+  /** A set names something that it does not have. */
+  incompleteSet: 'BACKUP_INCOMPLETE',
+  /** A volume could not be copied. */
+  copyFailed: 'COPY_FAILED',
+  /** The backup's Vault has another number of keys than new ones are made with. */
+  otherShares: 'VAULT_OTHER_SHARES',
+  /** What was recovered is not what the set says. */
+  notProven: 'RECOVERY_NOT_PROVEN',
   /** A timer could not be installed. */
   scheduleFailed: 'SCHEDULE_FAILED',
 } as const;

@@ -1,4 +1,9 @@
-export { StackBackupErrorCode } from './errors.ts';
+export { backUpStack, restoreStack, type BackUpStackOptions, type RestoreStackOptions } from './stack-backup.ts';
+export { decryptBackup, type DecryptBackupOptions } from './decrypt.ts';
+export { bytesText, createBackup, type CreateBackupOptions, type CreatedBackup } from './create.ts';
+export { compareWithBackup, restoreBackup, type RestoreBackupOptions, type RestoredPart } from './restore.ts';
+export { backupServices, type BackupService } from './services.ts';
+export { atPlace, type ServiceBackup } from './service-backup.ts';
 export {
   cronLines,
   scheduledJobs,
@@ -8,3 +13,17 @@ export {
   type ScheduledJob,
   type UnitFile,
 } from './schedule.ts';
+export { StackBackupErrorCode } from './errors.ts';
+export { drillStack, dryRunStack, recoverStack, type RecoverStackOptions } from './recover-stack.ts';
+export { stackRecoverySteps, type StackRecoveryOptions } from './recovery-steps.ts';
+export { recoverySource, verifyBackup } from './recovery-source.ts';
+export {
+  installSchedule,
+  removeSchedule,
+  scheduleMeans,
+  showSchedule,
+  type InstallScheduleOptions,
+  type ScheduleMeans,
+} from './install-schedule.ts';
+export { createSnapshot, restoreSnapshot, type SnapshotOptions } from './snapshot.ts';
+export { restoreVaultAlone } from './vault-restore.ts';

@@ -73,7 +73,7 @@ async function partOf(root: FilesRoot, now: Date): Promise<BackupPart> {
     snapshotAt: now.toISOString(),
     isSecret: true,
     metadata: { ...totals, exclude: [...(root.exclude ?? [])] },
-    restoreHint: [`tar --extract --preserve-permissions --file ${root.name}.tar`, `It was at ${root.path}.`],
+    restoreHint: [`tar --extract --preserve-permissions --file ${root.name}.tar`, `# It was at ${root.path}.`],
     async fingerprint() {
       const fingerprint = await fingerprintOf(root);
       expected = new Map(fingerprint.items.map((item) => [item.name, item.checksum]));

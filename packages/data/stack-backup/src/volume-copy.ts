@@ -1,0 +1,39 @@
+import type { DockerEngine } from '@devstack-core/docker-engine';
+import { DevstackError } from '@devstack-core/errors';
+import { StackBackupErrorCode } from './errors.ts';
+
+/** The image whose `cp` is used: the base of all of ours. */
+const copierImage = 'devstack/base:local';
+
+/** Marks copies of volumes, so that nobody takes them for a stack's own. */
+export const copyLabel = 'io.devstack.volume-copy';
+
+/** A copy of a volume with owners, modes, links and holes as they are; a copy that is there already is made anew. Throws COPY_FAILED. */
+export async function copyVolume(
+  docker: DockerEngine,
+  options: {
+    readonly from: string;
+    readonly to: string;
+    readonly labels: Readonly<Record<string, string>>;
+    readonly signal?: AbortSignal | undefined;
+  },
+): Promise<void> {
+  const { from, to, labels, signal } = options;
+  await docker.removeVolume(to);
+  await docker.ensureVolume({ name: to, labels });
+  const { exitCode, stderr } = await docker.runEphemeral({
+    image: copierImage,
+    argv: ['cp', '--archive', '--sparse=auto', '/from/.', '/to/'],
+    binds: [`${from}:/from:ro,nocopy`, `${to}:/to:nocopy`],
+    user: '0:0',
+    capAdd: ['CHOWN', 'DAC_OVERRIDE', 'FOWNER'],
+    ...(signal === undefined ? {} : { signal }),
+  });
+  if (exitCode === 0) return;
+  await docker.removeVolume(to);
+  throw new DevstackError({
+    code: StackBackupErrorCode.copyFailed,
+    message: `The volume ${from} could not be copied to ${to}: ${stderr.trim().slice(-500)}`,
+    hint: 'Look at the free disk space: docker system df',
+  });
+}
