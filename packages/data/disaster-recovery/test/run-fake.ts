@@ -1,5 +1,7 @@
 import { join } from 'node:path';
-import { recover, type Candidate, type OnRecoveryEvent, type RecoveryReport } from '../src/index.ts';
+// Not the whole package: a process of its own is started for every kill.
+import type { Candidate, OnRecoveryEvent, RecoveryReport } from '../src/index.ts';
+import { recover } from '../src/recover.ts';
 import { fakeSource, fakeWorld, type Tick } from './fake-world.ts';
 
 export interface FakeRun {
