@@ -78,7 +78,7 @@ export class BenchStack implements AsyncDisposable {
   async #remove(): Promise<void> {
     process.off('SIGINT', this.#onSignal);
     process.off('SIGTERM', this.#onSignal);
-    await this.devstack('reset', '--yes').catch(async (error: unknown) => {
+    await this.devstack('reset', '--yes', '--no-backup').catch(async (error: unknown) => {
       process.stderr.write(
         `The bench's stack ${this.project} could not be reset, so docker removes it: ${String(error)}\n`,
       );

@@ -32,7 +32,7 @@ function shell(command: string): Promise<{ exitCode: number; output: string }> {
 }
 
 afterAll(async () => {
-  await shell('./devstack reset --yes');
+  await shell('./devstack reset --yes --no-backup');
 });
 
 describe('docs/quickstart.md', { timeout: 1_500_000 }, () => {

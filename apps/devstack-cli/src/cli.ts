@@ -140,7 +140,7 @@ export function allFlags(spec: CommandSpec): NonNullable<CommandSpec['flags']> {
       choices: ['auto', 'plain', 'ndjson', 'none'],
       default: 'auto',
     },
-    color: { type: 'boolean', describe: 'Colours on a terminal (--no-color turns them off)', default: true },
+    color: { type: 'boolean', describe: 'No colours on a terminal', default: true },
   };
 }
 

@@ -1,4 +1,4 @@
-import { backupCommands } from './backup/specs.ts';
+import { backupCommands, backupFlags } from './backup/specs.ts';
 import type { CommandSpec, Positional } from './command.ts';
 
 const service: Positional = {
@@ -93,11 +93,16 @@ export const commands: readonly CommandSpec[] = [
   {
     name: 'reset',
     group: 'Stack',
-    describe: 'Remove everything of this stack for good: containers, data, keys, passwords',
-    flags: { yes, 'dry-run': { type: 'boolean', describe: 'Say what would be removed and stop' } },
+    describe: 'Back up, then remove everything of this stack: containers, data, keys, passwords',
+    flags: {
+      yes,
+      'dry-run': { type: 'boolean', describe: 'Say what would be removed and stop' },
+      backup: { type: 'boolean', describe: 'Do not back up first: what goes is gone', default: true },
+      ...backupFlags,
+    },
     examples: [
       ['devstack reset --dry-run', 'what would go'],
-      ['devstack reset --yes', 'without a question'],
+      ['devstack reset --yes --no-backup', 'without a question, and for good'],
     ],
     json: true,
     run: async (args, context) => (await import('./commands/reset.ts')).run(args, context),

@@ -14,14 +14,14 @@ const groups: readonly CommandSpec['group'][] = [
 
 /** The help of the whole, of a noun (`vault`), or of one command. An unknown word gets the whole. */
 export function helpPage(words: readonly string[]): string {
-  const exact = commands.find(
-    (spec) =>
-      spec.name === words.slice(0, spec.name.split(' ').length).join(' ') ||
-      (spec.aliases ?? []).includes(words[0] ?? ''),
-  );
-  if (exact !== undefined && words.length > 0) return commandPage(exact);
-  const noun = commands.filter((spec) => spec.name.startsWith(`${words[0] ?? ''} `));
-  return noun.length > 0 && words.length > 0 ? nounPage(words[0] ?? '', noun) : wholePage();
+  const [first] = words;
+  if (first === undefined) return wholePage();
+  const named = commands.find((spec) => spec.name === words.slice(0, spec.name.split(' ').length).join(' '));
+  if (named !== undefined) return commandPage(named);
+  const noun = commands.filter((spec) => spec.name.startsWith(`${first} `));
+  if (noun.length > 0) return nounPage(first, noun);
+  const alias = commands.find((spec) => (spec.aliases ?? []).includes(first));
+  return alias === undefined ? wholePage() : commandPage(alias);
 }
 
 function wholePage(): string {
@@ -62,7 +62,7 @@ export function commandPage(spec: CommandSpec): string {
     const value = flag.type === 'boolean' ? '' : ` <${flag.choices?.join('|') ?? flag.value ?? flag.type}>`;
     const fallback = flag.default === undefined || flag.type === 'boolean' ? '' : ` (default: ${String(flag.default)})`;
     return [
-      `${flag.alias === undefined ? '' : `-${flag.alias}, `}--${name}${value}`,
+      `${flag.alias === undefined ? '' : `-${flag.alias}, `}--${flag.default === true ? 'no-' : ''}${name}${value}`,
       `${flag.describe}${fallback}`,
     ] as const;
   });

@@ -20,7 +20,10 @@ const only = {
 } as const;
 const yes = { type: 'boolean', describe: 'Do not ask', alias: 'y' } as const;
 const dryRun = { type: 'boolean', describe: 'Say what would be done and stop' } as const;
-const common = { directory, ...passphrase };
+
+/** Where backups are, and what opens them. */
+export const backupFlags = { directory, ...passphrase } as const satisfies Record<string, Flag>;
+const common = backupFlags;
 const setId = { name: 'id', describe: 'Which set, e.g. 20261121_020000; the latest unless given' } as const;
 const keep = {
   'keep-daily': { type: 'string', value: 'n', describe: 'Days to keep a set of', default: '7' },
@@ -46,10 +49,10 @@ export const backupCommands: readonly CommandSpec[] = [
       },
       fingerprints: {
         type: 'boolean',
-        describe: 'Count and sum the content for verifications (--no-fingerprints)',
+        describe: 'Do not count and sum the content: a verification has nothing to compare then',
         default: true,
       },
-      encrypt: { type: 'boolean', describe: 'Encrypt (--no-encrypt leaves every password readable)', default: true },
+      encrypt: { type: 'boolean', describe: 'Do not encrypt: leaves every password readable', default: true },
       recipient: { type: 'string', value: 'file', describe: 'An OpenPGP public key that may also decrypt' },
       rotate: { type: 'boolean', describe: 'Afterwards remove the sets that need not be kept' },
       'copy-to': { type: 'string', value: 'target', describe: 'Afterwards copy it: a folder, or s3://bucket/prefix' },

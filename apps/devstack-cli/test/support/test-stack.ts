@@ -32,7 +32,7 @@ export interface TestStack {
   ): Promise<T>;
   /** What Docker still has of it, in words. */
   leftovers(): Promise<readonly string[]>;
-  /** `devstack reset --yes`, and then proof that nothing is left. */
+  /** `devstack reset --yes --no-backup`, and then proof that nothing is left. */
   remove(): Promise<void>;
 }
 
@@ -100,7 +100,7 @@ export async function createTestStack(extra: Readonly<Record<string, string>> = 
     },
     leftovers,
     remove: async () => {
-      const result = await run(['reset', '--yes']);
+      const result = await run(['reset', '--yes', '--no-backup']);
       const left = await leftovers();
       await endWatch();
       expect(result.exitCode, describeResult(result)).toBe(0);
