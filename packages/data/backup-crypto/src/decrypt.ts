@@ -1,6 +1,7 @@
 import { Artifact } from './artifact.ts';
 import { encryptToFile } from './encrypt.ts';
 import { writeNewFile } from './new-file.ts';
+import { release } from './release.ts';
 import { stageFor } from './staging.ts';
 import type { DecryptOptions, Measured, ReencryptOptions } from './types.ts';
 import { Reading } from './verify.ts';
@@ -22,7 +23,7 @@ export async function decryptToFile(path: string, target: string, options: Decry
   await using artifact = await Artifact.open(path, options.expect);
   await using staging = await stageFor(target);
   const reading = new Reading(artifact, options);
-  await writeNewFile(staging.path, reading.content());
+  await writeNewFile(staging.path, reading.content(), release);
   await staging.promote(target);
   return reading.measured;
 }
@@ -55,5 +56,5 @@ async function verified(artifact: Artifact, options: DecryptOptions): Promise<Me
 }
 
 async function drained(source: AsyncGenerator<Uint8Array>): Promise<void> {
-  while ((await source.next()).done !== true);
+  for await (const chunk of source) release(chunk);
 }

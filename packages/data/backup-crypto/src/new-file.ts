@@ -6,13 +6,20 @@ const fileMode = 0o600;
 
 /**
  * Writes a new file of mode 0600 and syncs it with its folder; on any failure nothing of it is left. A piece is done with when the next one is
- * asked for. Throws `BACKUP_DISK_FULL`, `BACKUP_FILE_FAILED` and whatever the source throws.
+ * asked for; `written` is told of it before. Throws `BACKUP_DISK_FULL`, `BACKUP_FILE_FAILED` and whatever the source throws.
  */
-export async function writeNewFile(path: string, source: AsyncIterable<Uint8Array>): Promise<void> {
+export async function writeNewFile(
+  path: string,
+  source: AsyncIterable<Uint8Array>,
+  written: (chunk: Uint8Array) => void = () => undefined,
+): Promise<void> {
   const handle = await attempt('create', path, () => open(path, 'wx', fileMode));
   try {
     try {
-      for await (const chunk of source) await attempt('write', path, () => writeAll(handle, chunk));
+      for await (const chunk of source) {
+        await attempt('write', path, () => writeAll(handle, chunk));
+        written(chunk);
+      }
       await attempt('write', path, () => handle.sync());
     } finally {
       await attempt('write', path, () => handle.close());

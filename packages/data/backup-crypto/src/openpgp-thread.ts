@@ -26,7 +26,7 @@ export async function* runOpenPgp(
   source: AsyncIterable<Uint8Array>,
   options: RunOptions,
 ): AsyncGenerator<Uint8Array> {
-  const iterator = source[Symbol.asyncIterator]();
+  const iterator = (options.ownsInput ? source : copied(source))[Symbol.asyncIterator]();
   const first: Uint8Array[] = [];
   let bytes = 0;
   let more = true;
@@ -41,10 +41,15 @@ export async function* runOpenPgp(
     }
     const all = joined(first, iterator, more);
     const worker = more ? workerFile() : undefined;
-    yield* worker === undefined ? openPgp(job, all) : inThread(worker, job, all, options);
+    yield* worker === undefined ? openPgp(job, all) : inThread(worker, job, all, options.reusesOutput);
   } finally {
     await iterator.return?.();
   }
+}
+
+// Small ones stay small: the thread copies those again.
+async function* copied(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  for await (const chunk of source) yield new Uint8Array(chunk);
 }
 
 async function* joined(
@@ -70,7 +75,7 @@ async function* inThread(
   file: URL,
   job: OpenPgpJob,
   source: AsyncIterable<Uint8Array>,
-  options: RunOptions,
+  reusesOutput: boolean,
 ): AsyncGenerator<Uint8Array> {
   const outputs: Uint8Array<ArrayBuffer>[] = [];
   let [ahead, done, stopped] = [0, false, false];
@@ -92,7 +97,7 @@ async function* inThread(
     argv: [],
     execArgv: [],
     name: 'openpgp',
-    resourceLimits: { maxYoungGenerationSizeMb: 1 },
+    resourceLimits: { maxOldGenerationSizeMb: 48, maxYoungGenerationSizeMb: 3 },
   });
   worker.on('message', (message: FromWorker) => {
     if (message.kind === 'taken') ahead -= message.bytes;
@@ -110,8 +115,7 @@ async function* inThread(
   };
   const feed = async (): Promise<void> => {
     for await (const chunk of source) {
-      const isAlone = options.ownsInput && chunk.length >= aloneBytes;
-      const bytes = isAlone ? (chunk as Uint8Array<ArrayBuffer>) : new Uint8Array(chunk);
+      const bytes = chunk.length >= aloneBytes ? (chunk as Uint8Array<ArrayBuffer>) : new Uint8Array(chunk);
       ahead += bytes.length;
       post({ kind: 'input', bytes }, [bytes.buffer]);
       while (ahead > aheadBytes && !stopped && failed === undefined)
@@ -128,7 +132,7 @@ async function* inThread(
       if (output !== undefined) {
         yield output;
         const { buffer } = output;
-        if (options.reusesOutput) post({ kind: 'buffer', buffer }, [buffer]);
+        if (reusesOutput) post({ kind: 'buffer', buffer }, [buffer]);
         else post({ kind: 'buffer', buffer: undefined });
       } else if (failed !== undefined) throw failed.error;
       else if (done) break;

@@ -32,6 +32,7 @@ export class PacketScanner {
   #at: 'tag' | 'length' | 'body' | 'end' = 'tag';
   #isFirst = true;
   #tag = 0;
+  #isNew = false;
   #lengthBytes: number[] = [];
   #lengthWanted = 0;
   #left = 0;
@@ -59,14 +60,14 @@ export class PacketScanner {
   }
 
   #readTag(byte: number): void {
-    const isNew = (byte & 0x40) !== 0;
-    this.#tag = (byte & 0x80) === 0 ? 0 : isNew ? byte & 0x3f : (byte >> 2) & 0x0f;
+    this.#isNew = (byte & 0x40) !== 0;
+    this.#tag = (byte & 0x80) === 0 ? 0 : this.#isNew ? byte & 0x3f : (byte >> 2) & 0x0f;
     const isKnown = [publicKeySession, symmetricKeySession, protectedData].includes(this.#tag);
     if (!isKnown) throw this.#unexpected(`packet ${String(this.#tag)} where a session key or encrypted data belongs`);
     // Old lengths have 1, 2 or 4 bytes, or none; the first byte of new ones tells.
-    if (!isNew && (byte & 3) === 3) throw this.#unexpected('a session key without a length');
+    if (!this.#isNew && (byte & 3) === 3) throw this.#unexpected('a session key without a length');
     this.#lengthBytes = [];
-    this.#lengthWanted = isNew ? 0 : 2 ** (byte & 3);
+    this.#lengthWanted = this.#isNew ? 0 : 2 ** (byte & 3);
     this.#isBodyBegun = false;
     this.#at = 'length';
   }
@@ -89,10 +90,8 @@ export class PacketScanner {
     }
     this.#lengthBytes.push(byte);
     if (this.#lengthBytes.length < this.#lengthWanted) return;
-    const [first = 0] = this.#lengthBytes;
     const value = this.#lengthBytes.reduce((sum, next) => sum * 256 + next, 0);
-    const isTwoOctets = this.#lengthWanted === 2 && first >= 192 && this.#tag === protectedData;
-    this.#setLength(isTwoOctets ? value - 192 * 256 + 192 : value, false);
+    this.#setLength(this.#isNew && this.#lengthWanted === 2 ? value - 192 * 256 + 192 : value, false);
   }
 
   #setLength(length: number, isPartial: boolean): void {

@@ -35,7 +35,7 @@ interface Common {
 
 /** How `encrypt` locks: each of the passphrases opens the message alone, and each recipient's private key does. */
 export interface EncryptOptions extends Common {
-  /** At least one, unless there are recipients; each must pass `checkPassphrase`. */
+  /** At least one, unless there are recipients; each must pass `checkPassphrase`. gpg 2.2 tries only the first of them. */
   readonly passphrases: readonly Secret[];
   /** Armored OpenPGP public keys. */
   readonly recipients?: readonly string[] | undefined;

@@ -8,12 +8,6 @@ export class FrameError extends Error {
   }
 }
 
-/** A part of one frame. */
-export interface FramePart {
-  readonly bytes: Uint8Array;
-  readonly endsFrame: boolean;
-}
-
 type State = 'magic' | 'descriptor' | 'block' | 'checksum' | 'skippable' | 'done';
 
 const magic = 0xfd2fb528;
@@ -21,7 +15,7 @@ const skippableMagic = 0x184d2a50;
 
 /**
  * Cuts a stream at the ends of its zstd frames (RFC 8878 3.1). Node's decompressor stops without an error at the end of the first frame, whatever
- * follows in the same piece: unless each frame has one of its own, content is lost.
+ * follows in the same piece: unless every frame ends with a piece, content is lost.
  */
 export class FrameSplitter {
   #state: State = 'magic';
@@ -37,8 +31,8 @@ export class FrameSplitter {
     return this.#frames > 0 && this.#state === 'magic' && this.#got === 0;
   }
 
-  /** The parts of frames in this piece. Throws a `FrameError`. */
-  *split(chunk: Uint8Array): Generator<FramePart> {
+  /** The parts of this piece, each of one frame. Throws a `FrameError`. */
+  *split(chunk: Uint8Array): Generator<Uint8Array> {
     let start = 0;
     let offset = 0;
     while (offset < chunk.length) {
@@ -56,10 +50,10 @@ export class FrameSplitter {
       if (this.#skip > 0 || this.#state !== 'done') continue;
       this.#frames += 1;
       this.#expect('magic', 4);
-      yield { bytes: chunk.subarray(start, offset), endsFrame: true };
+      yield chunk.subarray(start, offset);
       start = offset;
     }
-    if (start < chunk.length) yield { bytes: chunk.subarray(start), endsFrame: false };
+    if (start < chunk.length) yield chunk.subarray(start);
   }
 
   #read(value: number): void {

@@ -81,18 +81,13 @@ export async function* compressOneFrame(source: AsyncIterable<Uint8Array>): Asyn
 /** Decompresses any row of frames. Throws an `EndsEarlyError`, a `FrameError` or what zlib says of damaged data. */
 export async function* decompress(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
   const splitter = new FrameSplitter();
-  let engine: ZstdDecompress | undefined;
+  // A piece that ends with its frame leaves the engine ready for the next one.
+  const engine = quiet(createZstdDecompress({ chunkSize: decompressedBytes }));
   try {
-    for await (const chunk of source) {
-      for (const { bytes, endsFrame } of splitter.split(chunk)) {
-        engine ??= quiet(createZstdDecompress({ chunkSize: decompressedBytes }));
-        yield* worked(engine, bytes, endsFrame);
-        if (endsFrame) engine = undefined;
-      }
-    }
+    for await (const chunk of source) for (const part of splitter.split(chunk)) yield* worked(engine, part, false);
     if (!splitter.isAtBoundary) throw new EndsEarlyError();
   } finally {
-    engine?.destroy();
+    engine.destroy();
   }
 }
 
