@@ -222,8 +222,10 @@ describe('a recovery that was cut off', () => {
     ).rejects.toMatchObject({
       code: 'RECOVERY_UNFINISHED',
     });
-    // Not even the set is needed any more.
-    await runFake({ folder: folder.path, resume: true, sets: [] });
+    // Not even the set is needed any more, and the time of the proof stays.
+    const events: string[] = [];
+    await runFake({ folder: folder.path, resume: true, sets: [], onEvent: ({ type }) => events.push(type) });
+    expect(events).toEqual(['discarded', 'discarded', 'discarded']);
     expect(await stateOf(world())).toBe(newState);
   });
 });
