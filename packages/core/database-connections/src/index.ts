@@ -11,6 +11,7 @@ export {
   type MongoFindOptions,
   type MongoOptions,
 } from './mongo.ts';
+export type { MongoRawOptions, MongoSnapshot } from './mongo-raw.ts';
 export { connectRedis, type Address, type RedisArgument, type RedisConnection, type RedisOptions } from './redis.ts';
 export {
   connectAmqp,

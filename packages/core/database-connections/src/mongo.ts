@@ -1,6 +1,7 @@
 import type { Db, MongoClient } from 'mongodb';
 import type { Classify, Failure, ForeignError } from './failure.ts';
 import { Lifetime } from './lifetime.ts';
+import { insertRaw, streamRaw, type MongoRawOptions, type MongoSnapshot } from './mongo-raw.ts';
 import { passwordOf, tlsOptions, type Connection, type ConnectionOptions } from './options.ts';
 
 /** A document, as the server keeps it. */
@@ -28,11 +29,17 @@ export interface MongoCollection {
   ): Promise<{ matched: number; modified: number }>;
   deleteMany(filter: MongoDocument): Promise<number>;
   countDocuments(filter?: MongoDocument): Promise<number>;
+  /** Every document as BSON, byte for byte as the server keeps it. */
+  streamRaw(options?: MongoRawOptions): AsyncIterable<Uint8Array>;
+  /** Documents that are BSON already; the same bytes go to the server. 48 MB in one call at most. */
+  insertRaw(documents: readonly Uint8Array[]): Promise<void>;
 }
 
 /** One database. */
 export interface MongoDatabase {
   command(document: MongoDocument, secrets?: readonly unknown[]): Promise<MongoDocument>;
+  /** The same in canonical Extended JSON (v2), in and out: every number keeps its type. */
+  commandJson(document: string): Promise<string>;
   collection(name: string): MongoCollection;
   listCollections(): Promise<string[]>;
 }
@@ -41,6 +48,8 @@ export interface MongoDatabase {
 export interface MongoConnection extends Connection {
   /** A database by name; the connection's own by default. */
   db(name?: string): MongoDatabase;
+  /** A moment that raw reads can share; the first of them chooses it. */
+  snapshot(): MongoSnapshot;
 }
 
 /** Options of `connectMongo`. */
@@ -102,6 +111,10 @@ export async function connectMongo(options: MongoOptions): Promise<MongoConnecti
   });
   return {
     db: (name = database) => databaseOf(lifetime, name),
+    snapshot: () => {
+      const session = lifetime.driver.startSession({ snapshot: true });
+      return { session, [Symbol.asyncDispose]: async () => session.endSession() };
+    },
     close: async () => lifetime.close(),
     [Symbol.asyncDispose]: async () => lifetime.close(),
   };
@@ -112,6 +125,16 @@ function databaseOf(lifetime: Lifetime<MongoClient>, name: string): MongoDatabas
     lifetime.run(async (client) => work(client.db(name)), secrets);
   return {
     command: async (document, secrets) => on(async (db) => db.command(document), secrets),
+    commandJson: async (document) => {
+      const { EJSON } = (await import('mongodb')).default.BSON;
+      return on(async (db) => {
+        const answer = await db.command(EJSON.parse(document, { relaxed: false }) as MongoDocument, {
+          promoteValues: false,
+          promoteLongs: false,
+        });
+        return EJSON.stringify(answer, { relaxed: false });
+      });
+    },
     listCollections: async () =>
       on(async (db) =>
         (await db.listCollections({}, { nameOnly: true }).toArray()).map((collection) => collection.name),
@@ -137,6 +160,8 @@ function databaseOf(lifetime: Lifetime<MongoClient>, name: string): MongoDatabas
         }),
       deleteMany: async (filter) => on(async (db) => (await db.collection(collection).deleteMany(filter)).deletedCount),
       countDocuments: async (filter = {}) => on(async (db) => db.collection(collection).countDocuments(filter)),
+      streamRaw: (options = {}) => streamRaw(lifetime, name, collection, options),
+      insertRaw: async (documents) => on(async (db) => insertRaw(db, collection, documents)),
     }),
   };
 }

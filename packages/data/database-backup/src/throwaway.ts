@@ -19,6 +19,8 @@ export interface ThrowawayContainerOptions extends ThrowawayOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** In memory, as in `docker run --tmpfs`: counts towards `memoryBytes`. */
   readonly tmpfs?: Readonly<Record<string, string>>;
+  /** `container:<id>`: that one's loopback, where it has no network either. None unless given. */
+  readonly network?: `container:${string}`;
   /** `source:target[:ro]`. */
   readonly binds?: readonly string[];
   /** The few that the start needs; none unless given. */
@@ -47,7 +49,7 @@ export async function startThrowaway(options: ThrowawayContainerOptions): Promis
     entrypoint: [program],
     argv: rest,
     labels: throwawayLabels(options.labels),
-    network: 'none',
+    network: options.network ?? 'none',
     capDrop: ['ALL'],
     securityOptions: ['no-new-privileges'],
     memoryBytes: options.memoryBytes ?? 1024 ** 3,

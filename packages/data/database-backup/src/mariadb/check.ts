@@ -44,15 +44,18 @@ async function checkTables(
 
 /** What `mariadb-check` writes, as sentences: a table's name and OK on one line, or the name and then a line for each thing found. */
 export function problemsOf(output: string): readonly string[] {
-  const problems: string[] = [];
+  const problems: { readonly table: string; readonly text: string }[] = [];
   let table = '';
   for (const line of output.split('\n')) {
     const [, kind = '', text = ''] = /^(note|info|warning|error|status)\s*: (.*)$/i.exec(line.trim()) ?? [];
     if (kind === '') table = line.trim().replace(/\s+OK$/, '');
     else if (/warning|error/i.test(kind) || (/status/i.test(kind) && text !== 'OK'))
-      problems.push(`Table ${table}: ${text.trim().replace(/\.$/, '')}.`);
+      problems.push({ table, text: text.trim().replace(/\.$/, '') });
   }
-  return problems;
+  // The last word on a damaged table, which says nothing more.
+  return problems
+    .filter(({ table, text }, index) => text !== 'Corrupt' || problems[index - 1]?.table !== table)
+    .map(({ table, text }) => `Table ${table}: ${text}.`);
 }
 
 // Loading a dump does not check foreign keys, and nothing does so afterwards.
@@ -87,8 +90,14 @@ async function findOrphans(session: MariadbSession, database: string): Promise<r
 }
 
 async function findBrokenViews(session: MariadbSession, database: string): Promise<readonly string[]> {
-  const rows = await session.query(
-    `SELECT TABLE_NAME FROM information_schema.TABLES WHERE TABLE_SCHEMA = ${literal(database)} AND TABLE_TYPE = 'VIEW' AND TABLE_COMMENT LIKE '%invalid%'`,
+  const views = await session.query(
+    `SELECT TABLE_NAME FROM information_schema.TABLES WHERE TABLE_SCHEMA = ${literal(database)} AND TABLE_TYPE = 'VIEW' ORDER BY 1`,
   );
-  return rows.map(([name = '']) => `View ${name} refers to tables, columns or functions that are missing.`);
+  const problems: string[] = [];
+  for (const [name = ''] of views) {
+    const messages = await session.query(`CHECK TABLE ${qualified(database, name)}`);
+    const error = messages.find(([, , type = '']) => type.toLowerCase() === 'error')?.[3];
+    if (error !== undefined) problems.push(`View ${name}: ${error.replace(/\.$/, '')}.`);
+  }
+  return problems;
 }

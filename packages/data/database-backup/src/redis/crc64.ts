@@ -3,13 +3,20 @@
  * Eight tables, so that eight bytes are taken at once; 64 bits as two halves, as numbers of JavaScript hold 53.
  */
 export class Crc64 {
-  #low = 0;
-  #high = 0;
+  readonly #variant: Variant;
+  #low: number;
+  #high: number;
+
+  constructor(variant: Variant = redis) {
+    this.#variant = variant;
+    this.#low = variant.inversion;
+    this.#high = variant.inversion;
+  }
 
   update(bytes: Uint8Array): this {
     let low = this.#low;
     let high = this.#high;
-    const { lows, highs } = tables;
+    const { lows, highs } = this.#variant.tables;
     const whole = bytes.length - (bytes.length % 8);
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     for (let at = 0; at < whole; at += 8) {
@@ -55,8 +62,9 @@ export class Crc64 {
   /** Eight bytes, little-endian, as they stand in files. */
   bytes(): Buffer {
     const bytes = Buffer.alloc(8);
-    bytes.writeUInt32LE(this.#low >>> 0, 0);
-    bytes.writeUInt32LE(this.#high >>> 0, 4);
+    const { inversion } = this.#variant;
+    bytes.writeUInt32LE((this.#low ^ inversion) >>> 0, 0);
+    bytes.writeUInt32LE((this.#high ^ inversion) >>> 0, 4);
     return bytes;
   }
 }
@@ -65,14 +73,23 @@ function at8(table: Uint32Array, index: number): number {
   return table[index] ?? 0;
 }
 
-const tables = makeTables();
+/** Polynomial, and what the register is inverted with before and after. */
+interface Variant {
+  readonly tables: { readonly lows: Uint32Array; readonly highs: Uint32Array };
+  readonly inversion: number;
+}
 
-function makeTables(): { readonly lows: Uint32Array; readonly highs: Uint32Array } {
+const redis: Variant = { tables: makeTables(0x95ac9329ac4bc9b5n), inversion: 0 };
+
+/** The one of ECMA-182 as Go's `hash/crc64` has it, for mongodump's archives. */
+export const ecma: Variant = { tables: makeTables(0xc96c5795d7870f42n), inversion: 0xffffffff };
+
+function makeTables(polynomial: bigint): { readonly lows: Uint32Array; readonly highs: Uint32Array } {
   const lows = new Uint32Array(8 * 256);
   const highs = new Uint32Array(8 * 256);
   for (let byte = 0; byte < 256; byte += 1) {
     let crc = BigInt(byte);
-    for (let bit = 0; bit < 8; bit += 1) crc = (crc & 1n) === 1n ? (crc >> 1n) ^ 0x95ac9329ac4bc9b5n : crc >> 1n;
+    for (let bit = 0; bit < 8; bit += 1) crc = (crc & 1n) === 1n ? (crc >> 1n) ^ polynomial : crc >> 1n;
     lows[byte] = Number(crc & 0xffffffffn);
     highs[byte] = Number(crc >> 32n);
   }
