@@ -12,7 +12,12 @@ const standIn = (name: string): string =>
 /** One folder of a few files: a command's start is the files that it reads, and a thousand small ones cost more than its work. */
 export default defineConfig({
   ...library,
-  entry: ['src/index.ts', 'src/main.ts'],
+  // backup-crypto finds its thread's file beside itself.
+  entry: {
+    index: 'src/index.ts',
+    main: 'src/main.ts',
+    'openpgp-worker': '../../packages/data/backup-crypto/src/openpgp-worker.ts',
+  },
   noExternal: [/./],
   removeNodeProtocol: false,
   // What drivers load where it is there.

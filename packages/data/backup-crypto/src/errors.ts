@@ -27,8 +27,10 @@ type Code = (typeof BackupCryptoErrorCode)[keyof typeof BackupCryptoErrorCode];
 /** Where the next step is the same whatever was wrong with a file. */
 const otherCopy = 'Use another copy or another set; this file cannot be restored from.';
 
-/** Words and hint of what can be wrong with an artifact; `path` and `why` complete them. */
-const faults = {
+type ArtifactFault = 'wrongPassphrase' | 'damaged' | 'truncated' | 'trailingData' | 'notOpenPgp';
+
+/** Words and hint of what can be wrong with an artifact. */
+const faults: Readonly<Record<ArtifactFault, readonly [what: string, hint: string]>> = {
   wrongPassphrase: [
     'was not opened (wrong passphrase or damaged)',
     'Check the passphrase (the recovery card says which); if it is right, use another copy of the file.',
@@ -37,11 +39,11 @@ const faults = {
   truncated: ['is not complete', otherCopy],
   trailingData: ['is followed by bytes that do not belong to it', otherCopy],
   notOpenPgp: ['is not in the format of a backup', 'Check the path, and whether the set was made with --no-encrypt.'],
-} as const;
+};
 
 /** The error of an artifact that cannot be read. `why` is one sentence without its full stop and holds no content. */
 export function artifactError(
-  fault: keyof typeof faults,
+  fault: ArtifactFault,
   path: string,
   why: string,
   details: Readonly<Record<string, unknown>> = {},
