@@ -16,7 +16,7 @@ describe('a table', () => {
 
   test('shows what a terminal would act on: nobody who names a container or a file draws in it', () => {
     const text = table(
-      ['service', 'state'],
+      ['service', 'from\u001B[2J'],
       [
         ['web\n\u001B[2J\u001B]0;owned\u0007\r', 'up'],
         ['db', 'ok\u202Egnihton'],

@@ -1,13 +1,16 @@
 /** Left-aligned columns, two spaces apart, no trailing blanks. Rows come in the order given. */
 export function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  const titles = head.map((title) => printable(title.toUpperCase()));
   const shown = rows.map((row) => row.map(printable));
-  const widths = head.map((title, column) => Math.max(title.length, ...shown.map((row) => (row[column] ?? '').length)));
+  const widths = titles.map((title, column) =>
+    Math.max(title.length, ...shown.map((row) => (row[column] ?? '').length)),
+  );
   const line = (cells: readonly string[]): string =>
     cells
       .map((cell, column) => cell.padEnd(widths[column] ?? 0))
       .join('  ')
       .trimEnd();
-  return `${[head.map((title) => title.toUpperCase()), ...shown].map(line).join('\n')}\n`;
+  return `${[titles, ...shown].map(line).join('\n')}\n`;
 }
 
 /**
