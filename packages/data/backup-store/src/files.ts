@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
 import { constants } from 'node:fs';
-import { lstat, open, readdir, rm } from 'node:fs/promises';
+import { lstat, open, readdir, rm, type FileHandle } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { abortReason } from '@devstack-core/errors';
 import { BackupStoreErrorCode, hasErrno, storeError } from './errors.ts';
 import type { FileMeasure } from './manifest.ts';
 
@@ -43,7 +44,7 @@ export async function namesIn(path: string): Promise<readonly string[]> {
 }
 
 /** The text of a regular file of a sane size; undefined where there is none. Links are not followed. */
-export async function readSmall(path: string, longest = 64 * 1024 * 1024): Promise<string | undefined> {
+export async function readSmall(path: string, longest: number = 64 * 1024 * 1024): Promise<string | undefined> {
   try {
     await using handle = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
     const stats = await handle.stat();
@@ -54,22 +55,42 @@ export async function readSmall(path: string, longest = 64 * 1024 * 1024): Promi
   }
 }
 
-/** Size and SHA-256 of a regular file. Throws `BACKUP_INCOMPLETE` where there is none. */
+/** Size and SHA-256 of a regular file. Throws `BACKUP_INCOMPLETE` where there is none, `INTERRUPTED`. */
 export async function measureFile(path: string, signal?: AbortSignal): Promise<FileMeasure> {
   const hash = createHash('sha256');
   let bytes = 0;
-  try {
-    await using handle = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
-    if (!(await handle.stat()).isFile()) throw missingFile(path);
-    for await (const chunk of handle.createReadStream({ highWaterMark: 1024 * 1024, signal, autoClose: false })) {
-      const piece = chunk as Uint8Array;
-      hash.update(piece);
-      bytes += piece.length;
-    }
-  } catch (error) {
-    throw hasErrno(error, 'ENOENT', 'ELOOP', 'ENOTDIR', 'ENXIO') ? missingFile(path, error) : error;
+  for await (const piece of readPieces(path, signal)) {
+    hash.update(piece);
+    bytes += piece.length;
   }
   return { bytes, sha256: hash.digest('hex') };
+}
+
+/** The bytes of a regular file. Throws as `measureFile` does. */
+export async function* readPieces(path: string, signal?: AbortSignal): AsyncGenerator<Uint8Array> {
+  await using handle = await openRegular(path);
+  for (;;) {
+    refuseAborted(signal, `Reading ${path}`);
+    const { buffer, bytesRead } = await handle.read({ buffer: Buffer.allocUnsafe(1024 * 1024) });
+    if (bytesRead === 0) return;
+    yield buffer.subarray(0, bytesRead);
+  }
+}
+
+/** Throws the reason of a signal that is aborted; `INTERRUPTED` where that is none of ours. */
+export function refuseAborted(signal: AbortSignal | undefined, what: string): void {
+  const reason = abortReason(signal, what);
+  if (reason !== undefined) throw reason;
+}
+
+async function openRegular(path: string): Promise<FileHandle> {
+  const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
+  const handle = await open(path, flags).catch((error: unknown) => {
+    throw hasErrno(error, 'ENOENT', 'ELOOP', 'ENOTDIR', 'ENXIO') ? missingFile(path, error) : error;
+  });
+  if ((await handle.stat()).isFile()) return handle;
+  await handle.close();
+  throw missingFile(path);
 }
 
 /** Bytes of all files below a folder. */

@@ -19,7 +19,10 @@ export interface Swept {
 const fetchKeptMs = 24 * 3_600_000;
 
 /** Under the store's lock: everything that killed runs left, and what has expired in the trash, or all of it where `emptyAll`. */
-export async function sweepStore(context: StoreContext, { emptyAll = false } = {}): Promise<Swept> {
+export async function sweepStore(
+  context: StoreContext,
+  { emptyAll = false }: { readonly emptyAll?: boolean } = {},
+): Promise<Swept> {
   const unfinished = await sweepUnfinished(context);
   const trash = await emptyTrash(context, emptyAll ? { until: () => Promise.resolve(false) } : {});
   return {

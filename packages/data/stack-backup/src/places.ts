@@ -1,4 +1,10 @@
-import type { MariadbPlace, PostgresPlace, RedisPlace } from '@devstack-core/database-backup';
+import type {
+  MariadbPlace,
+  MongoPlace,
+  PostgresPlace,
+  RabbitmqPlace,
+  RedisPlace,
+} from '@devstack-core/database-backup';
 import type { TlsOptions } from '@devstack-core/database-connections';
 import type { DockerEngine } from '@devstack-core/docker-engine';
 import { DevstackError } from '@devstack-core/errors';
@@ -61,7 +67,7 @@ export class StackPlaces {
   async postgres(): Promise<PostgresPlace> {
     const container = this.container('postgres');
     const { username, password } = await this.#login('postgres');
-    const owned = [...(await this.#databaseOf('forgejo')), ...(await this.#databaseOf('mongodb'))];
+    const owned = await this.#databaseOf('mongodb');
     return {
       docker: this.docker,
       container,
@@ -77,6 +83,18 @@ export class StackPlaces {
     const secret = await this.secret('mysql');
     const password = required('mysql', secret, 'root_password');
     return { docker: this.docker, container: this.container('mysql'), username: 'root', password, scratch };
+  }
+
+  /** The server and the PostgreSQL below it, whose tables are held still meanwhile. */
+  async mongodb(): Promise<MongoPlace> {
+    const container = this.container('mongodb');
+    const login = await this.#login('mongodb');
+    const postgres = { ...(await this.postgres()), databases: await this.#databaseOf('mongodb'), excludeDatabases: [] };
+    return { docker: this.docker, container, ...login, scratch, connect: this.#connect('mongodb'), postgres };
+  }
+
+  async rabbitmq(): Promise<RabbitmqPlace> {
+    return { docker: this.docker, container: this.container('rabbitmq'), ...(await this.#login('rabbitmq')), scratch };
   }
 
   /** Every node of the cluster that runs. */

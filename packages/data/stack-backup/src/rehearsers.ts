@@ -1,7 +1,9 @@
 import {
   filesSource,
   mariadbAdapter,
+  mongoAdapter,
   postgresAdapter,
+  rabbitmqAdapter,
   redisAdapter,
   rehearser,
   volumeAdapter,
@@ -16,7 +18,9 @@ export function stackRehearsers(): readonly Rehearser[] {
     rehearser(filesSource),
     rehearser(postgresAdapter),
     rehearser(mariadbAdapter),
+    rehearser(mongoAdapter),
     rehearser(redisAdapter),
+    rehearser(rabbitmqAdapter),
     rehearser(volumeAdapter),
   ];
 }

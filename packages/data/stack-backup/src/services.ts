@@ -1,4 +1,10 @@
-import { mariadbAdapter, postgresAdapter, redisAdapter } from '@devstack-core/database-backup';
+import {
+  mariadbAdapter,
+  mongoAdapter,
+  postgresAdapter,
+  rabbitmqAdapter,
+  redisAdapter,
+} from '@devstack-core/database-backup';
 import { DevstackError } from '@devstack-core/errors';
 import type { Stack } from '@devstack-core/stack-lifecycle';
 import { StackBackupErrorCode } from './errors.ts';
@@ -65,6 +71,8 @@ export async function databaseBackups(
   const found: ServiceBackup[] = [];
   for (const name of names) {
     if (name === 'postgres') found.push(atPlace(name, postgresAdapter, await places.postgres()));
+    if (name === 'mongodb') found.push(atPlace(name, mongoAdapter, await places.mongodb()));
+    if (name === 'rabbitmq') found.push(atPlace(name, rabbitmqAdapter, await places.rabbitmq()));
     if (name === 'redis') found.push(atPlace(name, redisAdapter, await places.redis()));
     if (name === 'mysql') found.push(atPlace(name, mariadbAdapter, await places.mysql()));
   }

@@ -10,7 +10,12 @@ const hints: Readonly<Record<string, string>> = {
 };
 
 /** An error of this engine, with what its program said last. */
-export function mariadbFailure(code: Code, what: string, said = '', hint = hints[code]): DevstackError {
+export function mariadbFailure(
+  code: Code,
+  what: string,
+  said: string = '',
+  hint: string | undefined = hints[code],
+): DevstackError {
   const why = serverErrors(said);
   return new DevstackError({
     code,

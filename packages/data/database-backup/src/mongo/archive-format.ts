@@ -1,10 +1,10 @@
 import { encodeBson } from './bson.ts';
 
 /** mongodump's `--archive` (common/archive/spec.md of mongo-tools): this number, a prelude, then documents in blocks, each of one collection. */
-export const magic = Buffer.from([0x6d, 0xe2, 0x99, 0x81]);
+export const magic: Buffer = Buffer.from([0x6d, 0xe2, 0x99, 0x81]);
 
 /** Ends the prelude and every block. */
-export const terminator = Buffer.from([0xff, 0xff, 0xff, 0xff]);
+export const terminator: Buffer = Buffer.from([0xff, 0xff, 0xff, 0xff]);
 
 export const formatVersion = '0.1';
 

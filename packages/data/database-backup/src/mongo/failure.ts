@@ -10,7 +10,12 @@ const hints: Readonly<Record<string, string>> = {
 };
 
 /** An error of this engine. */
-export function mongoFailure(code: Code, message: string, hint = hints[code], cause?: unknown): DevstackError {
+export function mongoFailure(
+  code: Code,
+  message: string,
+  hint: string | undefined = hints[code],
+  cause?: unknown,
+): DevstackError {
   return new DevstackError({
     code,
     message,
