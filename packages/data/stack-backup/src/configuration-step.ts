@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { mkdir, readdir, rename, rm } from 'node:fs/promises';
+import { cp, mkdir, readdir, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { BackupStore } from '@devstack-core/backup-store';
 import { compareFingerprints, filesSource, type Fingerprint } from '@devstack-core/database-backup';
@@ -18,12 +18,14 @@ export function configurationStep(options: {
   readonly store: BackupStore;
   /** The checkout. */
   readonly root: string;
-  /** For what is put aside and what is being unpacked; on the same disk as the checkout. */
+  /** For what is put aside and what is being unpacked. */
   readonly work: string;
   /** A drill compares, and leaves the checkout alone. */
   readonly compareOnly: boolean;
 }): RecoveryStep {
   const { store, root, work, compareOnly } = options;
+  // Of its own for every recovery: what an earlier one has put aside stays.
+  const asideFolder = join(work, `old-${new Date().toISOString().replaceAll(/[:.]/g, '')}`);
   const run = async (context: StepContext): Promise<{ readonly did: readonly string[] }> => {
     const manifest = await store.read(context.set.id);
     const did: string[] = [];
@@ -45,7 +47,7 @@ export function configurationStep(options: {
       const entries = isFolder ? await readdir(unpacked) : [''];
       for (const entry of entries) await replace(context, join(root, place, entry), join(unpacked, entry));
       await rm(unpacked, { recursive: true, force: true });
-      did.push(`${place}: from the backup; what was there is in ${join(work, 'old')}`);
+      did.push(`${place}: from the backup; what was there is in ${asideFolder}`);
     }
     return { did: did.length === 0 ? ['the backup has no configuration'] : did };
   };
@@ -67,18 +69,14 @@ export function configurationStep(options: {
 
   const replace = async (context: StepContext, path: string, by: string): Promise<void> => {
     const relative = path.slice(root.length + 1);
-    const keptAt = join(work, 'old', relative);
+    const keptAt = join(asideFolder, relative);
     const isThere = existsSync(path);
-    await context.keepAside({ id: relative, what: relative, ...(isThere ? { keptAt } : {}) }, async () => {
-      if (!existsSync(path)) return;
+    await context.keepAside({ id: relative, what: relative, ...(isThere ? { keptAt } : {}) }, async (aside) => {
       await ensurePrivateDirectory(work);
-      await mkdir(dirname(keptAt), { recursive: true, mode: 0o700 });
-      await rm(keptAt, { recursive: true, force: true });
-      await rename(path, keptAt);
+      if (existsSync(path)) await move(path, aside.keptAt ?? keptAt);
     });
-    await mkdir(dirname(path), { recursive: true });
     await rm(path, { recursive: true, force: true });
-    await rename(by, path);
+    await move(by, path);
   };
 
   return {
@@ -89,9 +87,28 @@ export function configurationStep(options: {
       const path = join(root, aside.id);
       if (aside.keptAt !== undefined && !existsSync(aside.keptAt)) return;
       await rm(path, { recursive: true, force: true });
-      if (aside.keptAt === undefined) return;
-      await mkdir(dirname(path), { recursive: true });
-      await rename(aside.keptAt, path);
+      if (aside.keptAt !== undefined) await move(aside.keptAt, path);
+    },
+    undo: async () => {
+      await rm(join(work, 'new'), { recursive: true, force: true });
     },
   };
+}
+
+// The checkout may be on another disk than the user's settings. What is at its new place is whole; cut off, it is called again.
+async function move(from: string, to: string): Promise<void> {
+  await mkdir(dirname(to), { recursive: true });
+  if (!existsSync(to)) {
+    try {
+      await rename(from, to);
+      return;
+    } catch (error) {
+      if (!(error instanceof Error && 'code' in error && error.code === 'EXDEV')) throw error;
+    }
+    const half = `${to}.half`;
+    await rm(half, { recursive: true, force: true });
+    await cp(from, half, { recursive: true, preserveTimestamps: true, verbatimSymlinks: true });
+    await rename(half, to);
+  }
+  await rm(from, { recursive: true, force: true });
 }

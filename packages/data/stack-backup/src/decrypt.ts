@@ -1,9 +1,12 @@
 import { createWriteStream } from 'node:fs';
+import { link, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import type { BackupStore } from '@devstack-core/backup-store';
 import { ensurePrivateDirectory, removeDurable } from '@devstack-core/durable-files';
+import { DevstackError } from '@devstack-core/errors';
 import type { OnEvent } from '@devstack-core/stack-lifecycle';
+import { StackBackupErrorCode } from './errors.ts';
 
 /** What to decrypt, and where to. */
 export interface DecryptBackupOptions {
@@ -16,8 +19,8 @@ export interface DecryptBackupOptions {
 }
 
 /**
- * Writes the plain content of a set into a folder, 0600 each, named as in the set without `.zst.gpg`. Gives the paths. A file that is there
- * already is an error; one that could not be finished is removed.
+ * Writes the plain content of a set into a folder, 0600 each, named as in the set without `.zst.gpg`. Gives the paths.
+ * Throws TARGET_EXISTS, what the store throws; a file that could not be finished is removed.
  */
 export async function decryptBackup(store: BackupStore, options: DecryptBackupOptions): Promise<readonly string[]> {
   const { id, only, directory, signal } = options;
@@ -29,18 +32,34 @@ export async function decryptBackup(store: BackupStore, options: DecryptBackupOp
     const path = join(directory, artifact.file.replace(/\.zst(\.gpg)?$/, ''));
     options.onEvent?.({ type: 'progress', step: 'decrypt', text: path });
     const content = store.open(id, artifact, signal === undefined ? {} : { signal });
-    const target = createWriteStream(path, { flags: 'wx', mode: 0o600, flush: true });
-    try {
-      await pipeline(content, target);
-    } catch (error) {
-      if (!isTaken(error)) await removeDurable(path);
-      throw error;
-    }
+    await writeNew(path, content);
     written.push(path);
   }
   return written;
 }
 
+// Under its own name only when it is whole: cut off, no half of it is taken for it.
+async function writeNew(path: string, content: AsyncIterable<Uint8Array>): Promise<void> {
+  const partial = `${path}.partial`;
+  await rm(partial, { force: true });
+  try {
+    await pipeline(content, createWriteStream(partial, { flags: 'wx', mode: 0o600, flush: true }));
+    await link(partial, path);
+  } catch (error) {
+    throw isTaken(error) ? taken(path) : error;
+  } finally {
+    await removeDurable(partial);
+  }
+}
+
 function isTaken(error: unknown): boolean {
   return error instanceof Error && 'code' in error && error.code === 'EEXIST';
+}
+
+function taken(path: string): DevstackError {
+  return new DevstackError({
+    code: StackBackupErrorCode.targetExists,
+    message: `${path} is there already.`,
+    hint: 'Decrypt into an empty folder.',
+  });
 }

@@ -12,10 +12,18 @@ export const StackBackupErrorCode = {
   incompleteSet: 'BACKUP_INCOMPLETE',
   /** A volume could not be copied. */
   copyFailed: 'COPY_FAILED',
+  /** Something outside of the stack uses one of its volumes. */
+  volumeInUse: 'VOLUME_IN_USE',
+  /** A file that would be written is there already. */
+  targetExists: 'TARGET_EXISTS',
+  /** The data of a Vault was being replaced, and that did not come to its end. */
+  vaultUnfinished: 'VAULT_RESTORE_UNFINISHED',
   /** The backup's Vault has another number of keys than new ones are made with. */
   otherShares: 'VAULT_OTHER_SHARES',
   /** What was recovered is not what the set says. */
   notProven: 'RECOVERY_NOT_PROVEN',
+  /** No subnet or ports are free for a drill. */
+  noAddresses: 'NO_ADDRESSES',
   /** A timer could not be installed. */
   scheduleFailed: 'SCHEDULE_FAILED',
 } as const;

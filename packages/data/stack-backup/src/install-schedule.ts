@@ -34,6 +34,10 @@ export function showSchedule({ schedule, means, home }: InstallScheduleOptions):
 /** Installs it in the place of an earlier one of the same project. Throws SCHEDULE_FAILED. */
 export async function installSchedule(options: InstallScheduleOptions): Promise<void> {
   const { schedule, means, home } = options;
+  // A line break would begin a line of its own, in a unit as in a crontab.
+  const { command, directory, passphraseFile, project } = schedule;
+  const broken = [command, directory, passphraseFile, project].find((value) => /\p{Cc}/u.test(value));
+  if (broken !== undefined) throw failed(`${JSON.stringify(broken)} has a control character`, 'Use another path.');
   if (means === 'cron') {
     await changeCrontab(options, cronLines(schedule));
     return;
@@ -66,9 +70,11 @@ function unitPath(home: string, name: string): string {
   return join(home, '.config/systemd/user', name);
 }
 
+// A user without a crontab yet makes it fail with the same code as anything else: what cannot be read must not be written anew.
+const noCrontab = /no crontab|no such file/i;
+
 async function changeCrontab(options: InstallScheduleOptions, lines: readonly string[]): Promise<void> {
-  // A user without a crontab yet makes it fail, with the same code as anything else.
-  const current = await call(options, 'crontab', ['-l'], { isFailureFine: true });
+  const current = await call(options, 'crontab', ['-l'], { fineFailure: noCrontab });
   await call(options, 'crontab', ['-'], { stdin: withCronLines(current, options.schedule.project, lines) });
 }
 
@@ -76,7 +82,7 @@ async function call(
   { means, signal }: InstallScheduleOptions,
   program: string,
   args: readonly string[],
-  { stdin, isFailureFine = false }: { readonly stdin?: string; readonly isFailureFine?: boolean } = {},
+  { stdin, fineFailure }: { readonly stdin?: string; readonly fineFailure?: RegExp } = {},
 ): Promise<string> {
   if ((await which(program)) === undefined)
     throw failed(
@@ -91,7 +97,7 @@ async function call(
     ...(signal === undefined ? {} : { signal }),
   });
   if (result.exitCode === 0) return result.stdout;
-  if (isFailureFine) return '';
+  if (fineFailure?.test(result.stderr) === true) return '';
   throw failed(
     `${result.command} ended with ${String(result.exitCode)}: ${result.stderr.trim()}`,
     'Mend that, then run the same command again.',

@@ -102,7 +102,8 @@ export function cronMark(project: string): string {
 
 /** A crontab with the lines of one project put in, or taken away where there are none. */
 export function withCronLines(crontab: string, project: string, lines: readonly string[]): string {
-  const others = crontab.split('\n').filter((line) => line !== '' && !line.endsWith(cronMark(project)));
+  const there = crontab.replace(/\n+$/, '').split('\n');
+  const others = crontab === '' ? [] : there.filter((line) => !line.endsWith(cronMark(project)));
   const all = [...others, ...lines];
   return all.length === 0 ? '' : `${all.join('\n')}\n`;
 }

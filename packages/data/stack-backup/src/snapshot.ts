@@ -1,15 +1,15 @@
-import type { BackupStore } from '@devstack-core/backup-store';
+import type { BackupStore, SetManifest } from '@devstack-core/backup-store';
 import { compareFingerprints, volumeAdapter, type Fingerprint } from '@devstack-core/database-backup';
 import type { DockerEngine } from '@devstack-core/docker-engine';
 import { DevstackError } from '@devstack-core/errors';
-import { down, up, type OnEvent, type Stack } from '@devstack-core/stack-lifecycle';
+import { bringDown, bringUp, withStackLease, type OnEvent, type Stack } from '@devstack-core/stack-lifecycle';
 import { openConfigurationParts } from './configuration-source.ts';
 import { createBackup, type CreatedBackup } from './create.ts';
 import { StackBackupErrorCode } from './errors.ts';
 import { atPlace, type ServiceBackup } from './service-backup.ts';
 import { artifactOf, bytesOf, partOf } from './set-files.ts';
 import { openVaultFiles } from './vault-source.ts';
-import { copyVolume } from './volume-copy.ts';
+import { assertVolumesUnused, copyLabel, copyVolume } from './volume-copy.ts';
 
 /** The image whose tar reads and writes volumes. */
 const image = 'devstack/base:local';
@@ -29,10 +29,19 @@ export async function createSnapshot(
   store: BackupStore,
   options: SnapshotOptions = {},
 ): Promise<CreatedBackup> {
-  const { onEvent, signal } = options;
+  const { signal } = options;
+  return withStackLease(stack, { owner: 'devstack snapshot create', signal }, () => createHeld(stack, store, options));
+}
+
+async function createHeld(
+  stack: Stack,
+  store: BackupStore,
+  { onEvent, signal }: SnapshotOptions,
+): Promise<CreatedBackup> {
   const running = await runningServices(stack);
   const events = { ...(onEvent === undefined ? {} : { onEvent }), signal };
-  await down(stack, events);
+  await sweepRestored(stack);
+  await bringDown(stack, events);
   try {
     const volumes = await volumesOf(stack);
     return await createBackup(store, {
@@ -47,15 +56,26 @@ export async function createSnapshot(
     });
   } finally {
     // Without the caller's signal: an interrupted snapshot leaves a running stack.
-    if (running.length > 0) await up(stack, { services: running, ...(onEvent === undefined ? {} : { onEvent }) });
+    if (running.length > 0) await bringUp(stack, { services: running, ...(onEvent === undefined ? {} : { onEvent }) });
   }
 }
 
 /**
  * Puts every volume back as a snapshot has it: each is restored beside the old one and compared, and only when all are, they take the old
- * ones' places. Throws RESTORE_FAILED and RECOVERY_NOT_PROVEN before anything was replaced. Vault's files stay as they are: they open the same Vault.
+ * ones' places. Throws RESTORE_FAILED and RECOVERY_NOT_PROVEN before anything was replaced, VOLUME_IN_USE, COPY_FAILED; run again, it begins anew. Vault's files stay as they are: they open the same Vault.
  */
 export async function restoreSnapshot(
+  stack: Stack,
+  store: BackupStore,
+  options: SnapshotOptions & { readonly id: string },
+): Promise<{ readonly volumes: readonly string[] }> {
+  const { signal } = options;
+  return withStackLease(stack, { owner: 'devstack snapshot restore', signal }, () =>
+    restoreHeld(stack, store, options),
+  );
+}
+
+async function restoreHeld(
   stack: Stack,
   store: BackupStore,
   options: SnapshotOptions & { readonly id: string },
@@ -71,40 +91,67 @@ export async function restoreSnapshot(
       hint: 'Snapshots are listed by: devstack snapshot list',
     });
   const running = await runningServices(stack);
-  const fresh = (name: string): string => `${name}.restored`;
-  for (const { service, name } of parts) {
-    onEvent?.({ type: 'progress', step: 'snapshot', text: `restoring ${name}` });
-    await docker.removeVolume(fresh(name));
-    const { part, artifact } = partOf(manifest, service, name);
-    const place = placeOf(docker, fresh(name), stack.project.id);
-    // Without its labels, as compose would take it for the stack's own.
-    const stored = { ...part, service, metadata: {} };
-    await volumeAdapter.restore(place, stored, store.open(id, artifact, signal === undefined ? {} : { signal }));
-    const content = store.open(id, artifactOf(manifest, service, name, 'fingerprint'));
-    const expected = JSON.parse(Buffer.from(await bytesOf(content)).toString()) as Fingerprint;
-    const differences = compareFingerprints(expected, await volumeAdapter.fingerprint(place, stored));
-    if (differences.length > 0)
-      throw new DevstackError({
-        code: StackBackupErrorCode.notProven,
-        message: `The volume ${name} did not come back as it was: ${String(differences.length)} files differ.`,
-        hint: 'Use another snapshot.',
-      });
+  const recorded = recordedServices(manifest.parts.find((one) => one.service === 'configuration')?.metadata);
+  const names = parts.map(({ name }) => name);
+  const events = { ...(onEvent === undefined ? {} : { onEvent }), signal };
+  await sweepRestored(stack);
+  try {
+    for (const { service, name } of parts) {
+      onEvent?.({ type: 'progress', step: 'snapshot', text: `restoring ${name}` });
+      await restoreBeside(stack, store, manifest, { service, name, signal });
+    }
+    await bringDown(stack, { remove: true, ...events });
+    await assertVolumesUnused(docker, names);
+    const found = await docker.listVolumes({ project: stack.project.id });
+    for (const { name, metadata } of parts) {
+      const labels = found.find((one) => one.name === name)?.labels ?? labelsOf(metadata?.['labels']);
+      // Cut off here, the volume is made anew by the next call: the snapshot has all of it.
+      await copyVolume(docker, { from: fresh(name), to: name, labels, signal });
+    }
+  } finally {
+    await sweepRestored(stack);
   }
-  await down(stack, { remove: true, ...(onEvent === undefined ? {} : { onEvent }), signal });
-  const labels = new Map(
-    (await docker.listVolumes({ project: stack.project.id })).map((one) => [one.name, one.labels]),
-  );
-  for (const { name, metadata } of parts) {
-    const own = labels.get(name) ?? labelsOf(metadata?.['labels']);
-    await copyVolume(docker, { from: fresh(name), to: name, labels: own, signal });
-    await docker.removeVolume(fresh(name));
-  }
-  const services =
-    running.length > 0
-      ? running
-      : recordedServices(manifest.parts.find((one) => one.service === 'configuration')?.metadata);
-  await up(stack, { services, ...(onEvent === undefined ? {} : { onEvent }), signal });
-  return { volumes: parts.map(({ name }) => name) };
+  await bringUp(stack, { services: running.length > 0 ? running : recorded, ...events });
+  return { volumes: names };
+}
+
+function fresh(volume: string): string {
+  return `${volume}.restored`;
+}
+
+// Of a run that was cut off, too.
+async function sweepRestored(stack: Stack): Promise<void> {
+  const docker = await stack.engine();
+  for (const { name } of await docker.listVolumes({ labels: { [copyLabel]: stack.project.id } }))
+    if (name.endsWith('.restored')) await docker.removeVolume(name);
+}
+
+async function restoreBeside(
+  stack: Stack,
+  store: BackupStore,
+  manifest: SetManifest,
+  {
+    service,
+    name,
+    signal,
+  }: { readonly service: string; readonly name: string; readonly signal: AbortSignal | undefined },
+): Promise<void> {
+  const { id } = manifest;
+  const { part, artifact } = partOf(manifest, service, name);
+  const place = placeOf(await stack.engine(), fresh(name), stack.project.id);
+  // Not with its own labels, as compose would take it for the stack's own.
+  const stored = { ...part, service, metadata: { labels: [`${copyLabel}=${stack.project.id}`] } };
+  const withSignal = signal === undefined ? {} : { signal };
+  await volumeAdapter.restore(place, stored, store.open(id, artifact, withSignal), withSignal);
+  const content = store.open(id, artifactOf(manifest, service, name, 'fingerprint'));
+  const expected = JSON.parse(Buffer.from(await bytesOf(content)).toString()) as Fingerprint;
+  const differences = compareFingerprints(expected, await volumeAdapter.fingerprint(place, stored, withSignal));
+  if (differences.length > 0)
+    throw new DevstackError({
+      code: StackBackupErrorCode.notProven,
+      message: `The volume ${name} did not come back as it was: ${String(differences.length)} files differ.`,
+      hint: 'Use another snapshot.',
+    });
 }
 
 async function runningServices(stack: Stack): Promise<readonly string[]> {

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import type { BackupStore } from '@devstack-core/backup-store';
-import type { OnEvent, Stack } from '@devstack-core/stack-lifecycle';
+import { withStackLease, type OnEvent, type Stack } from '@devstack-core/stack-lifecycle';
 import { loginWithFiles } from '@devstack-core/vault-approle';
 import type { VaultClient } from '@devstack-core/vault-client';
 import { openConfigurationParts } from './configuration-source.ts';
@@ -24,13 +24,20 @@ export interface BackUpStackOptions {
 
 /**
  * Backs a running stack up into one set, logged in to Vault as its `backup` role. Throws SERVICE_NOT_RUNNING, UNKNOWN_SERVICE, DUMP_FAILED,
- * what the login and the store throw.
+ * LEASE_HELD, what the login and the store throw.
  */
 export async function backUpStack(
   stack: Stack,
   store: BackupStore,
   options: BackUpStackOptions = {},
 ): Promise<CreatedBackup> {
+  // Nothing is started, stopped or given another password meanwhile.
+  return withStackLease(stack, { owner: 'devstack backup', signal: options.signal }, () =>
+    backUpHeld(stack, store, options),
+  );
+}
+
+async function backUpHeld(stack: Stack, store: BackupStore, options: BackUpStackOptions): Promise<CreatedBackup> {
   await using session = await loginWithFiles({
     client: stack.vault(),
     directory: join(stack.directories.approles, 'backup'),
@@ -87,7 +94,7 @@ export interface RestoreStackOptions {
 
 /**
  * Restores the databases of a set into the running stack and compares them with its fingerprints. Vault and configuration are not touched:
- * `recover` and `vault restore` bring those back. Throws SERVICE_NOT_RUNNING, UNKNOWN_SERVICE, NOTHING_SELECTED, RESTORE_FAILED.
+ * `recover` and `vault restore` bring those back. Throws LEASE_HELD, SERVICE_NOT_RUNNING, UNKNOWN_SERVICE, NOTHING_SELECTED, RESTORE_FAILED.
  */
 export async function restoreStack(
   stack: Stack,
@@ -95,26 +102,46 @@ export async function restoreStack(
   options: RestoreStackOptions,
 ): Promise<readonly RestoredPart[]> {
   const started = performance.now();
-  const { id, signal, onEvent, done, onPart } = options;
-  return withDatabases(stack, store, options, async (services) => {
-    await restoreBackup(store, {
-      set: id,
-      services,
-      onEvent,
-      signal,
-      ...(done === undefined ? {} : { done }),
-      ...(onPart === undefined ? {} : { onPart }),
-    });
-    const compared = await compareWithBackup(store, { set: id, services, onEvent, signal });
-    await store.appendHistory({
-      event: 'restore',
-      outcome: compared.every(isSame) ? 'succeeded' : 'failed',
-      set: id,
-      services: services.map(({ service }) => service),
-      durationMs: performance.now() - started,
-    });
-    return compared;
-  });
+  const { id, signal, onEvent } = options;
+  return withStackLease(stack, { owner: 'devstack backup restore', signal }, () =>
+    withDatabases(stack, store, options, async (services) => {
+      await restoreBackup(store, partsOf(options, services));
+      const compared = await compareWithBackup(store, { set: id, services, onEvent, signal });
+      await store.appendHistory({
+        event: 'restore',
+        outcome: compared.every(isSame) ? 'succeeded' : 'failed',
+        set: id,
+        services: services.map(({ service }) => service),
+        durationMs: performance.now() - started,
+      });
+      return compared;
+    }),
+  );
+}
+
+/** The same without the comparison, for a caller that proves everything at once. Gives `service/part` of each. */
+export async function restoreDatabases(
+  stack: Stack,
+  store: BackupStore,
+  options: RestoreStackOptions,
+): Promise<readonly string[]> {
+  return withStackLease(stack, { owner: 'devstack recover', signal: options.signal }, () =>
+    withDatabases(stack, store, options, (services) => restoreBackup(store, partsOf(options, services))),
+  );
+}
+
+function partsOf(
+  { id, onEvent, signal, done, onPart }: RestoreStackOptions,
+  services: readonly ServiceBackup[],
+): Parameters<typeof restoreBackup>[1] {
+  return {
+    set: id,
+    services,
+    onEvent,
+    signal,
+    ...(done === undefined ? {} : { done }),
+    ...(onPart === undefined ? {} : { onPart }),
+  };
 }
 
 /** Compares the databases of the running stack with the fingerprints of a set. */

@@ -37,3 +37,23 @@ export async function copyVolume(
     hint: 'Look at the free disk space: docker system df',
   });
 }
+
+/** Throws VOLUME_IN_USE where a container, running or not, has one of these volumes: it could be neither copied in peace nor replaced. */
+export async function assertVolumesUnused(
+  docker: Pick<DockerEngine, 'listContainers' | 'inspectContainer'>,
+  volumes: readonly string[],
+): Promise<void> {
+  if (volumes.length === 0) return;
+  for (const { id } of await docker.listContainers({ all: true })) {
+    // One that is gone meanwhile uses nothing.
+    const container = await docker.inspectContainer(id).catch(() => undefined);
+    const used = container?.mounts.find(({ name }) => name !== undefined && volumes.includes(name))?.name;
+    if (container === undefined || used === undefined) continue;
+    throw new DevstackError({
+      code: StackBackupErrorCode.volumeInUse,
+      message: `The container ${container.name} uses the volume ${used} and is none of the stack's services.`,
+      hint: `Remove it, then run the same command again: docker rm --force ${container.name}`,
+      details: { container: container.name, volume: used },
+    });
+  }
+}

@@ -7,8 +7,10 @@ export {
   type StackDirectories,
 } from './stack.ts';
 export { resolveProject, listProjects, forgetProject, type Project, type ResolveProjectOptions } from './project.ts';
-export { up, type UpOptions, type UpResult } from './up.ts';
+export { bringUp, up, type UpOptions, type UpResult } from './up.ts';
+export { withStackLease } from './stack-lease.ts';
 export {
+  bringDown,
   down,
   planReset,
   reset,

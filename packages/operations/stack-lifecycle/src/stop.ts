@@ -30,7 +30,8 @@ export async function down(stack: Stack, options: DownOptions = {}): Promise<Dow
   return withStackLease(stack, { owner: 'devstack down', signal: options.signal }, () => bringDown(stack, options));
 }
 
-async function bringDown(stack: Stack, options: DownOptions): Promise<DownResult> {
+/** `down` for a caller that holds the stack's lease already. */
+export async function bringDown(stack: Stack, options: DownOptions): Promise<DownResult> {
   const names = (options.services ?? []).map((name) => stack.model.service(name).name);
   const containers = await (await stack.engine()).listContainers({ project: stack.project.id, all: true });
   const running = containers.filter(
