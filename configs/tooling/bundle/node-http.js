@@ -2,3 +2,4 @@
 // at the start of a process that wants none of them.
 const http = process.getBuiltinModule('node:http');
 export const { Agent, STATUS_CODES, createServer, request } = http;
+export default http;
