@@ -22,7 +22,7 @@ const yes = { type: 'boolean', describe: 'Do not ask', alias: 'y' } as const;
 const dryRun = { type: 'boolean', describe: 'Say what would be done and stop' } as const;
 
 /** Where backups are, and what opens them. */
-export const backupFlags = { directory, ...passphrase } as const satisfies Record<string, Flag>;
+export const backupFlags: Readonly<Record<string, Flag>> = { directory, ...passphrase };
 const common = backupFlags;
 const setId = { name: 'id', describe: 'Which set, e.g. 20261121_020000; the latest unless given' } as const;
 const keep = {
