@@ -44,16 +44,19 @@ async function runWatch(args: Arguments, stack: Stack): Promise<Outcome> {
     });
   }
   const needles = await stackNeedles(stack);
-  const watched = await watchProcesses({ needles, run: () => runInteractive([program, ...rest], {}) });
+  // It is the caller's own command, and gets what it would get without us.
+  const watched = await watchProcesses({ needles, run: () => runInteractive([program, ...rest], { inheritEnv: true }) });
   const { report, mode, processesSeen, processesUnread, value: status } = watched;
   const how = mode === 'kernel-events' ? "by the kernel's events" : `by looking every ${String(watched.pollMs)} ms`;
-  return present(args, {
+  const outcome = present(args, {
     name: 'watch',
     report,
     defaultFile: 'infrastructure/compose/compose.yaml',
     data: { mode, processesSeen, processesUnread, status },
     text: `${program} ended with ${String(status)}; ${String(processesSeen)} programs were started meanwhile, seen ${how}, ${String(processesUnread)} of them unread.\n\n`,
   });
+  // A command that failed did not do what it was watched for.
+  return status === 0 || outcome.exitCode !== ExitCode.done ? outcome : { ...outcome, exitCode: ExitCode.failed };
 }
 
 async function runSelfTest(context: Context): Promise<Outcome> {
