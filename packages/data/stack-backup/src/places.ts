@@ -13,9 +13,13 @@ import { readServiceSecret } from '@devstack-core/service-secrets';
 import { requireEndpoint, type Stack } from '@devstack-core/stack-lifecycle';
 import type { VaultClient } from '@devstack-core/vault-client';
 import { StackBackupErrorCode } from './errors.ts';
+import type { ForgejoPlace } from './forgejo-backup.ts';
 
 /** Where the images mount the folder in memory for credentials. */
 const scratch = '/run/credentials';
+
+/** The image whose tar reads and writes volumes. */
+const toolsImage = 'devstack/base:local';
 
 /** The running services of a stack, and how to log in to each: read from Vault when it is asked for. */
 export class StackPlaces {
@@ -67,7 +71,7 @@ export class StackPlaces {
   async postgres(): Promise<PostgresPlace> {
     const container = this.container('postgres');
     const { username, password } = await this.#login('postgres');
-    const owned = await this.#databaseOf('mongodb');
+    const owned = [...(await this.#databaseOf('mongodb')), ...(await this.#databaseOf('forgejo'))];
     return {
       docker: this.docker,
       container,
@@ -97,6 +101,23 @@ export class StackPlaces {
     return { docker: this.docker, container: this.container('rabbitmq'), ...(await this.#login('rabbitmq')), scratch };
   }
 
+  /** Git hosting, running or stopped. */
+  async forgejo(): Promise<ForgejoPlace> {
+    const { docker } = this;
+    const found = await docker.listContainers({ project: this.#stack.project.id, all: true });
+    const container = found.find(({ service }) => service === 'forgejo')?.id ?? this.container('forgejo');
+    const secret = await this.secret('forgejo');
+    const labels = { 'io.devstack.project': this.#stack.project.id };
+    return {
+      docker,
+      container,
+      application: this.#stack.model.service('forgejo').engine ?? 'gitea',
+      postgres: { ...(await this.postgres()), excludeDatabases: [] },
+      database: required('forgejo', secret, 'postgres_database').reveal(),
+      volume: { docker, volume: this.#stack.model.volumeName('forgejo-data'), image: toolsImage, labels },
+    };
+  }
+
   /** Every node of the cluster that runs. */
   async redis(): Promise<RedisPlace> {
     const { username, password } = await this.#login('redis');
@@ -124,7 +145,7 @@ export class StackPlaces {
 
   // A database in PostgreSQL that belongs to another service is that one's to back up, where it runs.
   async #databaseOf(service: string): Promise<readonly string[]> {
-    if (!this.isRunning(service)) return [];
+    if (!this.#stack.model.services.some(({ name }) => name === service) || !this.isRunning(service)) return [];
     const name = (await this.secret(service))['postgres_database'];
     return name === undefined ? [] : [name.reveal()];
   }

@@ -17,6 +17,8 @@ export interface ServiceBackup {
   open(options: SourceOptions): AsyncIterable<BackupPart>;
   restore(part: StoredPart, content: AsyncIterable<Uint8Array>, options?: RestoreOptions): Promise<void>;
   fingerprint(part: StoredPart, options?: RestoreOptions): Promise<Fingerprint>;
+  /** Starts what a restore or a comparison has stopped. */
+  settle?(): Promise<void>;
 }
 
 /** An adapter at a place. */

@@ -8,6 +8,7 @@ import {
 import { DevstackError } from '@devstack-core/errors';
 import type { Stack } from '@devstack-core/stack-lifecycle';
 import { StackBackupErrorCode } from './errors.ts';
+import { forgejoBackup } from './forgejo-backup.ts';
 import type { StackPlaces } from './places.ts';
 import { atPlace, type ServiceBackup } from './service-backup.ts';
 
@@ -71,6 +72,7 @@ export async function databaseBackups(
   const found: ServiceBackup[] = [];
   for (const name of names) {
     if (name === 'postgres') found.push(atPlace(name, postgresAdapter, await places.postgres()));
+    if (name === 'forgejo') found.push(forgejoBackup(await places.forgejo()));
     if (name === 'mongodb') found.push(atPlace(name, mongoAdapter, await places.mongodb()));
     if (name === 'rabbitmq') found.push(atPlace(name, rabbitmqAdapter, await places.rabbitmq()));
     if (name === 'redis') found.push(atPlace(name, redisAdapter, await places.redis()));

@@ -105,8 +105,10 @@ export async function restoreStack(
   const { id, signal, onEvent } = options;
   return withStackLease(stack, { owner: 'devstack backup restore', signal }, () =>
     withDatabases(stack, store, options, async (services) => {
-      await restoreBackup(store, partsOf(options, services));
-      const compared = await compareWithBackup(store, { set: id, services, onEvent, signal });
+      const compared = await settling(services, async () => {
+        await restoreBackup(store, partsOf(options, services));
+        return compareWithBackup(store, { set: id, services, onEvent, signal });
+      });
       await store.appendHistory({
         event: 'restore',
         outcome: compared.every(isSame) ? 'succeeded' : 'failed',
@@ -119,7 +121,7 @@ export async function restoreStack(
   );
 }
 
-/** The same without the comparison, for a caller that proves everything at once. Gives `service/part` of each. */
+/** The same without the comparison, for a caller that proves everything at once; what had to be stopped starts with `compareStack`. Gives `service/part` of each. */
 export async function restoreDatabases(
   stack: Stack,
   store: BackupStore,
@@ -152,8 +154,17 @@ export async function compareStack(
 ): Promise<readonly RestoredPart[]> {
   const { id, signal, onEvent } = options;
   return withDatabases(stack, store, options, (services) =>
-    compareWithBackup(store, { set: id, services, onEvent, signal }),
+    settling(services, () => compareWithBackup(store, { set: id, services, onEvent, signal })),
   );
+}
+
+// Whatever had to be stopped runs again afterwards.
+async function settling<T>(services: readonly ServiceBackup[], work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } finally {
+    for (const service of services) await service.settle?.();
+  }
 }
 
 // The databases that the set has, each at its place in the running stack.

@@ -15,22 +15,26 @@ export async function copyVolume(
     readonly from: string;
     readonly to: string;
     readonly labels: Readonly<Record<string, string>>;
+    /** `existing`: the volume stays, as a container holds it; what it has is removed first. A new one unless given. */
+    readonly into?: 'existing';
     readonly signal?: AbortSignal | undefined;
   },
 ): Promise<void> {
-  const { from, to, labels, signal } = options;
-  await docker.removeVolume(to);
-  await docker.ensureVolume({ name: to, labels });
+  const { from, to, labels, into, signal } = options;
+  if (into === undefined) {
+    await docker.removeVolume(to);
+    await docker.ensureVolume({ name: to, labels });
+  }
   const { exitCode, stderr } = await docker.runEphemeral({
     image: copierImage,
-    argv: ['cp', '--archive', '--sparse=auto', '/from/.', '/to/'],
+    argv: ['sh', '-c', 'find /to -mindepth 1 -delete && cp --archive --sparse=auto /from/. /to/'],
     binds: [`${from}:/from:ro,nocopy`, `${to}:/to:nocopy`],
     user: '0:0',
     capAdd: ['CHOWN', 'DAC_OVERRIDE', 'FOWNER'],
     ...(signal === undefined ? {} : { signal }),
   });
   if (exitCode === 0) return;
-  await docker.removeVolume(to);
+  if (into === undefined) await docker.removeVolume(to);
   throw new DevstackError({
     code: StackBackupErrorCode.copyFailed,
     message: `The volume ${from} could not be copied to ${to}: ${stderr.trim().slice(-500)}`,

@@ -45,7 +45,10 @@ async function runWatch(args: Arguments, stack: Stack): Promise<Outcome> {
   }
   const needles = await stackNeedles(stack);
   // It is the caller's own command, and gets what it would get without us.
-  const watched = await watchProcesses({ needles, run: () => runInteractive([program, ...rest], { inheritEnv: true }) });
+  const watched = await watchProcesses({
+    needles,
+    run: () => runInteractive([program, ...rest], { inheritEnv: true }),
+  });
   const { report, mode, processesSeen, processesUnread, value: status } = watched;
   const how = mode === 'kernel-events' ? "by the kernel's events" : `by looking every ${String(watched.pollMs)} ms`;
   const outcome = present(args, {
