@@ -86,7 +86,10 @@ async function enter(
 ): Promise<Entry> {
   await using made = new AsyncDisposableStack();
   const programs = await findPrograms(place);
-  const login = made.use(await putLogin(place)).path;
+  const file = await putLogin(place);
+  // Where it cannot be removed the container is gone, or the next run sweeps it; either way there is more to be told than that.
+  made.defer(() => file[Symbol.asyncDispose]().then(undefined, () => undefined));
+  const login = file.path;
   const options = { place, programs, login, ...(signal === undefined ? {} : { signal }) };
   const session = made.use(await openSession({ ...options, code }));
   const engine = await identify(place, session);

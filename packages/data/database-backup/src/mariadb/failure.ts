@@ -39,8 +39,7 @@ export function serverErrors(output: string): string {
     );
   return lines
     .slice(-2)
+    .map((line) => line.replaceAll(/'\*?[0-9A-Fa-f]{32,}'?/g, "'…'").replace(/near '.*/, 'near …'))
     .join(' ')
-    .replaceAll(/'\*?[0-9A-Fa-f]{32,}'?/g, "'…'")
-    .replaceAll(/near '.*/g, 'near …')
     .slice(0, 400);
 }

@@ -164,7 +164,8 @@ async function allowPauses(open: () => Promise<MariadbSession>): Promise<AsyncDi
   const isSet = before < 3600 && (await refusalOf(session, 'SET GLOBAL net_write_timeout=86400')) === undefined;
   return {
     [Symbol.asyncDispose]: async () => {
-      if (isSet) await refusalOf(session, `SET GLOBAL net_write_timeout=${String(before)}`);
+      // A server that is gone has forgotten it.
+      if (isSet) await session.query(`SET GLOBAL net_write_timeout=${String(before)}`).catch(() => undefined);
       await session[Symbol.asyncDispose]();
     },
   };

@@ -4,8 +4,8 @@ import type { StoredPart } from '../types.ts';
 import { readCatalog } from './catalog.ts';
 import { dumpObjects } from './dump-program.ts';
 import { mariadbFailure } from './failure.ts';
-import { identifier } from './quote.ts';
-import { DumpSections } from './sections.ts';
+import { identifier, literal, qualified } from './quote.ts';
+import { DumpSections, stubComment } from './sections.ts';
 import { openSession, type MariadbSession, type SessionOptions } from './session.ts';
 import * as swap from './swap.ts';
 
@@ -30,7 +30,6 @@ export async function restoreDatabase(
     // Not cut off by an abort: what was begun is taken back first.
     openSession({ ...withoutSignal(options), code: DatabaseBackupErrorCode.restoreFailed });
   await undoEarlier(options, open, database);
-  const before = await presentSequences(open, database);
   await using sections = new DumpSections(database, content);
   try {
     await using _room = await allowLongPackets(open);
@@ -39,7 +38,6 @@ export async function restoreDatabase(
   } catch (error) {
     try {
       await undoEarlier(options, open, database);
-      await dropStubs(open, database, before);
     } catch (why) {
       throw mariadbFailure(
         DatabaseBackupErrorCode.restoreFailed,
@@ -61,9 +59,9 @@ async function load(
   sections: DumpSections,
 ): Promise<void> {
   await using session = await openSession({ ...options, code: DatabaseBackupErrorCode.restoreFailed });
-  const like = properties(metadata, options.isMariadb);
+  const { isMariadb } = options;
   await session.query(
-    `CREATE DATABASE ${identifier(fresh)}${like};\nCREATE DATABASE IF NOT EXISTS ${identifier(database)}${like}`,
+    `CREATE DATABASE ${identifier(fresh)}${properties(metadata, isMariadb)};\nCREATE DATABASE IF NOT EXISTS ${identifier(database)}${properties({ ...metadata, comment: stubComment }, isMariadb)}`,
   );
   await runClient(options, fresh, sections.tables(), `Database "${database}" could not be loaded`);
 }
@@ -133,6 +131,7 @@ async function undoEarlier(options: Options, open: () => Promise<MariadbSession>
     await swap.markDone(session, work);
   }
   await dropWork(session, work);
+  await dropStubs(session, database);
 }
 
 async function dropWork(session: MariadbSession, { fresh, aside }: swap.WorkDatabases): Promise<void> {
@@ -186,25 +185,18 @@ function properties(metadata: Readonly<Record<string, unknown>>, isMariadb: bool
   ].join('');
 }
 
-async function presentSequences(
-  open: () => Promise<MariadbSession>,
-  database: string,
-): Promise<readonly string[] | undefined> {
-  await using session = await open();
-  return (await readCatalog(session, database))?.sequences;
-}
-
-// What loading makes in the database itself: the database, and sequences that default values name.
-async function dropStubs(
-  open: () => Promise<MariadbSession>,
-  database: string,
-  before: readonly string[] | undefined,
-): Promise<void> {
-  await using session = await open();
-  if (before === undefined) await session.query(`DROP DATABASE IF EXISTS ${identifier(database)}`);
-  else
-    for (const name of (await readCatalog(session, database))?.sequences ?? [])
-      if (!before.includes(name)) await session.query(`DROP SEQUENCE ${identifier(database)}.${identifier(name)}`);
+// What loading makes under the final name: the database where there was none, and sequences that default values name.
+async function dropStubs(session: MariadbSession, database: string): Promise<void> {
+  const catalog = await readCatalog(session, database);
+  if (catalog === undefined) return;
+  if (catalog.comment === stubComment) {
+    await session.query(`DROP DATABASE ${identifier(database)}`);
+    return;
+  }
+  const stubs = await session.query(
+    `SELECT TABLE_NAME FROM information_schema.TABLES WHERE TABLE_SCHEMA = ${literal(database)} AND TABLE_COMMENT = ${literal(stubComment)}`,
+  );
+  for (const [name = ''] of stubs) await session.query(`DROP SEQUENCE ${qualified(database, name)}`);
 }
 
 // A row that the dump writes in hexadecimal is twice as long as it was when the server took it.
@@ -224,7 +216,8 @@ async function allowLongPackets(open: () => Promise<MariadbSession>): Promise<As
   }
   return {
     [Symbol.asyncDispose]: async () => {
-      if (isSet) await session.query(`SET GLOBAL max_allowed_packet=${String(before)}`);
+      // A server that is gone has forgotten it.
+      if (isSet) await session.query(`SET GLOBAL max_allowed_packet=${String(before)}`).catch(() => undefined);
       await session[Symbol.asyncDispose]();
     },
   };

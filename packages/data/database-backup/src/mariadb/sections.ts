@@ -1,12 +1,15 @@
 import { DatabaseBackupErrorCode } from '../errors.ts';
 import { mariadbFailure } from './failure.ts';
-import { identifier, qualified } from './quote.ts';
+import { identifier } from './quote.ts';
 
 /** Between tables with their rows and what is made of them: views, routines, triggers, events. */
 export const objectsMark = '-- DevStack: views, routines, triggers and events follow\n';
 
 /** The very last line: without it a dump is not whole. */
 export const endMark = '-- DevStack: end of the dump\n';
+
+/** Tells what a restore made under the final name of a database, so that it goes again should the restore fail or be killed. */
+export const stubComment = 'made for a restore by devstack';
 
 /**
  * A dump as it is restored: its tables into a database of another name, the rest afterwards. Reads its source once, in constant memory
@@ -82,7 +85,9 @@ export class DumpSections implements AsyncDisposable {
       else if (!line.startsWith('CREATE DATABASE ')) {
         const sequence = /^CREATE SEQUENCE (`(?:[^`]|``)+`)/.exec(line)?.[1];
         if (sequence !== undefined)
-          yield Buffer.from(`CREATE SEQUENCE IF NOT EXISTS ${identifier(this.#database)}.${sequence};\n`);
+          yield Buffer.from(
+            `CREATE SEQUENCE IF NOT EXISTS ${identifier(this.#database)}.${sequence} COMMENT='${stubComment}';\n`,
+          );
         yield Buffer.from(line);
       }
     }
@@ -121,8 +126,3 @@ export class DumpSections implements AsyncDisposable {
 
 const maximumLine = 1024 ** 2;
 const maximumHead = 64 * 1024 ** 2;
-
-/** The same name in another database. */
-export function moved(from: string, to: string, name: string): string {
-  return `${qualified(from, name)} TO ${qualified(to, name)}`;
-}
