@@ -24,6 +24,7 @@ export interface ForgejoPlace {
   readonly volume: VolumePlace;
 }
 
+const globalsKind = 'postgresql-globals';
 const databaseKind = 'postgresql-database';
 const volumeKind = 'volume';
 
@@ -37,12 +38,12 @@ export function forgejoBackup(place: ForgejoPlace): ServiceBackup {
   return {
     service: 'forgejo',
     engines: ['postgresql', 'volume'],
-    kinds: [databaseKind, volumeKind],
+    kinds: [globalsKind, databaseKind, volumeKind],
     open: (options) => openParts(place, options),
     restore: async (part, content, options) => {
       refuseOther(place, part.metadata?.['application']);
       await docker.stopContainer(container);
-      if (part.kind === databaseKind) return postgresAdapter.restore(postgres, part, content, options);
+      if (part.kind !== volumeKind) return postgresAdapter.restore(postgres, part, content, options);
       const fresh = `${volume.volume}.restored`;
       await docker.removeVolume(fresh);
       // Without its labels, as compose would take it for the stack's own.
@@ -58,7 +59,7 @@ export function forgejoBackup(place: ForgejoPlace): ServiceBackup {
     },
     fingerprint: async (part, options) => {
       await docker.stopContainer(container);
-      return part.kind === databaseKind
+      return part.kind !== volumeKind
         ? postgresAdapter.fingerprint(postgres, part, options)
         : volumeAdapter.fingerprint(volume, part, options);
     },
@@ -80,6 +81,8 @@ async function* openParts(place: ForgejoPlace, options: SourceOptions): AsyncGen
     await using snapshot = await holdSnapshot(postgres, database, signal);
     for await (const part of volumeAdapter.open(volume, options)) yield named(part);
     await goOn();
+    // The roles that own the database, so that it can be restored where they are not.
+    for await (const part of postgresAdapter.open({ ...postgres, databases: [] }, options)) yield named(part);
     await using part = await postgresDatabasePart(postgres, snapshot, signal);
     yield named(part);
   } finally {
