@@ -46,3 +46,8 @@ export function engineMismatch(
     details: { from: part.engine.name, to: engine },
   });
 }
+
+/** The last line of what a program printed. */
+export function lastLine(text: string): string {
+  return text.trim().split('\n').at(-1) ?? '';
+}

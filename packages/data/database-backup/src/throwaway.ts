@@ -8,6 +8,9 @@ import type { ThrowawayOptions } from './types.ts';
 /** Marks what is made for one trial only, with the process that made it: what belongs to a process that lives is never swept. */
 export const throwawayLabel = 'io.devstack.throwaway';
 
+/** On a helper container: the id of a container that its process has paused, or is about to. A sweep lets that one go on. */
+export const pausesLabel = 'io.devstack.pauses';
+
 /** A container of an engine that nobody but this process reaches. */
 export interface ThrowawayContainerOptions extends ThrowawayOptions {
   /** For people, e.g. `PostgreSQL`. */
@@ -87,7 +90,7 @@ export function throwawayLabels(labels: Readonly<Record<string, string>>): Reado
 
 /**
  * Removes the throwaway containers and volumes with these labels whose process is gone (killed, or the machine was started anew), running
- * or not, and gives their names. What a living process made, this one included, stays.
+ * or not, and gives their names. A container that such a process has paused goes on. What a living process made, this one included, stays.
  */
 export async function sweepThrowaways(
   docker: DockerEngine,
@@ -100,6 +103,7 @@ export async function sweepThrowaways(
   const swept: string[] = [];
   for (const row of await docker.listContainers({ all: true, labels: wanted })) {
     if (!isOrphan(row.labels[throwawayLabel])) continue;
+    await goOn(docker, row.labels[pausesLabel]);
     await docker.removeContainer(row.id, { force: true, volumes: true });
     swept.push(row.name);
   }
@@ -109,6 +113,15 @@ export async function sweepThrowaways(
     swept.push(volume.name);
   }
   return swept;
+}
+
+async function goOn(docker: DockerEngine, container: string | undefined): Promise<void> {
+  if (container === undefined) return;
+  try {
+    if ((await docker.inspectContainer(container)).state.paused) await docker.unpauseContainer(container);
+  } catch (error) {
+    if (!isDevstackError(error, 'CONTAINER_NOT_FOUND')) throw error;
+  }
 }
 
 async function waitUntilReady(options: ThrowawayContainerOptions, container: string): Promise<void> {

@@ -1,5 +1,5 @@
 import type { RestoreOptions, StoredPart } from '../types.ts';
-import { wordsOf } from '../engine-failure.ts';
+import { lastLine, wordsOf } from '../engine-failure.ts';
 import type { RedisPlace } from './redis-place.ts';
 import { openRedis, saveRdb } from './redis-session.ts';
 
@@ -44,8 +44,4 @@ export async function checkRedis(
 
 async function hasExpiring(keyspace: Promise<unknown>): Promise<boolean> {
   return /expires=[1-9]/.test(String(await keyspace));
-}
-
-function lastLine(text: string): string {
-  return text.trim().split('\n').at(-1) ?? '';
 }

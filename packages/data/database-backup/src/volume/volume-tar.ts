@@ -1,4 +1,5 @@
 import type { EphemeralContainer } from '@devstack-core/docker-engine';
+import { lastLine } from '../engine-failure.ts';
 import { ArchiveGuard } from '../files/safe-path.ts';
 import { TarDigest } from '../files/tar-digest.ts';
 import { startThrowaway } from '../throwaway.ts';
@@ -124,8 +125,4 @@ export async function unpackFolder(
     // What was wrong with the archive says more than that tar did not like its end.
     throw refused[0] ?? error;
   }
-}
-
-function lastLine(text: string): string {
-  return text.trim().split('\n').at(-1) ?? '';
 }
