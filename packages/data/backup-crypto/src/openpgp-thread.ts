@@ -7,7 +7,7 @@ import type { FromWorker, ToWorker } from './openpgp-protocol.ts';
 // Below this, starting a thread (about 0.1 s) takes longer than the work.
 const smallBytes = 2 * 1024 * 1024;
 // How much may lie before the thread and not be taken yet.
-const aheadBytes = 1024 * 1024;
+const aheadBytes = 2 * 1024 * 1024;
 
 // A Buffer of this size or more is no part of Node's pool, which several share.
 const aloneBytes = 128 * 1024;
@@ -97,7 +97,8 @@ async function* inThread(
     argv: [],
     execArgv: [],
     name: 'openpgp',
-    resourceLimits: { maxOldGenerationSizeMb: 48, maxYoungGenerationSizeMb: 3 },
+    // Its pieces count as its heap: without a limit, tens of megabytes more of those that nobody needs pile up before they are collected.
+    resourceLimits: { maxOldGenerationSizeMb: 64, maxYoungGenerationSizeMb: 3 },
   });
   worker.on('message', (message: FromWorker) => {
     if (message.kind === 'taken') ahead -= message.bytes;

@@ -1,12 +1,4 @@
-import { promisify } from 'node:util';
-import {
-  constants,
-  createZstdCompress,
-  createZstdDecompress,
-  zstdCompress,
-  type ZstdCompress,
-  type ZstdDecompress,
-} from 'node:zlib';
+import { constants, createZstdCompress, createZstdDecompress, type ZstdCompress, type ZstdDecompress } from 'node:zlib';
 import { FrameSplitter } from './zstd-frames.ts';
 
 // Twice the window of level 3: that each frame begins anew costs next to nothing (measured: under 0.1 % on text).
@@ -15,8 +7,6 @@ const frameBytes = 1024 * 1024;
 const framesAtOnce = 2;
 const decompressedBytes = 512 * 1024;
 const params = { [constants.ZSTD_c_compressionLevel]: 3, [constants.ZSTD_c_checksumFlag]: 1 };
-
-const compress = promisify<Uint8Array, { chunkSize: number; params: typeof params }, Buffer>(zstdCompress);
 
 /** Where the content of a zstd stream does not end with a frame. */
 export class EndsEarlyError extends Error {
@@ -30,20 +20,20 @@ export class EndsEarlyError extends Error {
  * `ArrayBuffer` of its own. Where a cut between two frames must be found without an outer format, take `compressOneFrame`.
  */
 export async function* compressFrames(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
-  const running: { readonly frame: Promise<Buffer>; readonly input: Buffer }[] = [];
+  const running: { readonly frame: Promise<Uint8Array>; readonly input: Buffer }[] = [];
   const free: Buffer[] = [];
   let input: Buffer = Buffer.allocUnsafeSlow(frameBytes);
   let filled = 0;
   let started = 0;
   const start = (): void => {
-    const frame = compress(input.subarray(0, filled), { chunkSize: boundOf(filled), params });
+    const frame = compressed(input.subarray(0, filled));
     // It is awaited later, or never when another one fails first.
     frame.catch(() => undefined);
     running.push({ frame, input });
     started += 1;
     filled = 0;
   };
-  const finished = async (): Promise<Buffer> => {
+  const finished = async (): Promise<Uint8Array> => {
     const first = running.shift();
     if (first === undefined) throw new Error('No frame is being compressed.');
     const frame = await first.frame;
@@ -91,7 +81,24 @@ export async function* decompress(source: AsyncIterable<Uint8Array>): AsyncGener
   }
 }
 
-// ZSTD_COMPRESSBOUND of zstd.h, so that a frame is one piece.
+// Node's own function for this copies the frame, as it comes in two parts of one memory.
+async function compressed(input: Uint8Array): Promise<Uint8Array> {
+  const engine = createZstdCompress({ chunkSize: boundOf(input.length), pledgedSrcSize: input.length, params });
+  engine.end(input);
+  const parts: Uint8Array[] = [];
+  for await (const part of engine as AsyncIterable<Uint8Array>) parts.push(part);
+  const [{ buffer, byteOffset } = new Uint8Array(0)] = parts;
+  const isOnePart = parts.every(
+    (part, index) => part.buffer === buffer && (index === 0 || part.byteOffset === endOf(parts[index - 1])),
+  );
+  return isOnePart ? new Uint8Array(buffer, byteOffset, endOf(parts.at(-1)) - byteOffset) : Buffer.concat(parts);
+}
+
+function endOf({ byteOffset, length }: Uint8Array = new Uint8Array(0)): number {
+  return byteOffset + length;
+}
+
+// ZSTD_COMPRESSBOUND of zstd.h, so that a frame has room in one memory.
 function boundOf(bytes: number): number {
   return Math.max(1024, bytes + Math.ceil(bytes / 256) + 128);
 }
