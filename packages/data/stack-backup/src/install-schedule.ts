@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs';
-import { join } from 'node:path';
+import { mkdir } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { run, which } from '@devstack-core/command-runner';
 import { removeDurable, writeFileDurable } from '@devstack-core/durable-files';
 import { DevstackError } from '@devstack-core/errors';
@@ -42,7 +43,9 @@ export async function installSchedule(options: InstallScheduleOptions): Promise<
     await changeCrontab(options, cronLines(schedule));
     return;
   }
+  await requireProgram('systemctl', means);
   const units = systemdUnits(schedule);
+  await mkdir(dirname(unitPath(home, 'unit')), { recursive: true });
   for (const { name, text } of units) await writeFileDurable(unitPath(home, name), text, { mode: 0o644 });
   await call(options, 'systemctl', ['--user', 'daemon-reload']);
   await call(options, 'systemctl', ['--user', 'enable', '--now', ...timersOf(schedule)]);
@@ -84,11 +87,7 @@ async function call(
   args: readonly string[],
   { stdin, fineFailure }: { readonly stdin?: string; readonly fineFailure?: RegExp } = {},
 ): Promise<string> {
-  if ((await which(program)) === undefined)
-    throw failed(
-      `${program} is not on this machine`,
-      means === 'cron' ? 'Install cron, or use systemd.' : 'Use --with cron.',
-    );
+  await requireProgram(program, means);
   const result = await run([program, ...args], {
     check: false,
     // For the user's own manager: where its socket is.
@@ -102,6 +101,12 @@ async function call(
     `${result.command} ended with ${String(result.exitCode)}: ${result.stderr.trim()}`,
     'Mend that, then run the same command again.',
   );
+}
+
+async function requireProgram(program: string, means: ScheduleMeans): Promise<void> {
+  if ((await which(program)) !== undefined) return;
+  const hint = means === 'cron' ? 'Install cron, or use systemd.' : 'Use --with cron.';
+  throw failed(`${program} is not on this machine`, hint);
 }
 
 function failed(why: string, hint: string): DevstackError {

@@ -15,12 +15,14 @@ export const checkout = fileURLToPath(new URL('../../../../', import.meta.url)).
 export interface TestStack extends AsyncDisposable {
   readonly stack: Stack;
   readonly configHome: string;
+  /** What names it, as settings. */
+  readonly own: Readonly<Record<string, string>>;
   /** Opens it again, e.g. with one more setting. */
   open(settings?: Readonly<Record<string, string>>): Promise<Stack>;
 }
 
-/** Allocates one; nothing is started. */
-export async function createTestStack(): Promise<TestStack> {
+/** Allocates one, of this checkout or of a copy that is changed; nothing is started. */
+export async function createTestStack(root = checkout): Promise<TestStack> {
   const configHome = await mkdtemp(join(tmpdir(), 'devstack-sl-'));
   const own = {
     DEVSTACK_PROJECT: `sl-${randomBytes(4).toString('hex')}`,
@@ -28,11 +30,12 @@ export async function createTestStack(): Promise<TestStack> {
     DEVSTACK_PORT_OFFSET: String(await freePortOffset()),
   };
   const open = async (settings: Readonly<Record<string, string>> = {}): Promise<Stack> =>
-    openStack({ root: checkout, configHome, env: { ...process.env, ...own, ...settings } });
+    openStack({ root, configHome, env: { ...process.env, ...own, ...settings } });
   const stack = await open();
   return {
     stack,
     configHome,
+    own,
     open,
     [Symbol.asyncDispose]: async () => {
       // Opened anew: a reset in the test has taken the files of the one that was open.

@@ -1,0 +1,161 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { cp, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import { fileURLToPath } from 'node:url';
+import { unfinishedRecovery } from '@devstack-core/disaster-recovery';
+import { interrupted, isDevstackError } from '@devstack-core/errors';
+import { beforeEach, describe, expect, it } from 'vitest';
+import { temporaryFolder } from '../test/folder.ts';
+import { prepare, recoverWorld, stackOf, stateOf, tickFiles } from '../test/old-world.ts';
+import { putBack } from './old-stack.ts';
+
+const script = fileURLToPath(new URL('../test/recover-until-killed.ts', import.meta.url));
+const newState = [
+  'home/p/certificates/ca.pem=new',
+  'home/p/compose.env=settings',
+  'home/p/state/stack.lock/1=lease',
+  'home/p/state/up.journal=new',
+  'home/p/vault/keys.json=new',
+  'volumes/p_new/data=new p_new',
+  'volumes/p_new/labels={"com.docker.compose.project":"p","role":"data"}',
+  'volumes/p_postgres/data=new p_postgres',
+  'volumes/p_postgres/labels={"com.docker.compose.project":"p","role":"data"}',
+].join('\n');
+
+let folder: Awaited<ReturnType<typeof temporaryFolder>>;
+let oldState: string;
+
+beforeEach(async () => {
+  folder = await temporaryFolder();
+  await prepare(folder.path);
+  oldState = await stateOf(folder.path);
+  return () => folder[Symbol.asyncDispose]();
+});
+
+/** Cuts a recovery off at that change, and again where it goes on, then lets it come to its end. */
+async function cutTwice(cut: number, isFailing: boolean, points: string[]): Promise<'cut off' | 'over'> {
+  await using own = await temporaryFolder();
+  await prepare(own.path);
+  for (const [attempt, at] of [cut, 1 + (cut % 7)].entries()) {
+    const state = { ticks: 0, point: '' };
+    const tick = (point: string): void => {
+      state.ticks += 1;
+      if (state.ticks < at) return;
+      if (state.ticks === at) state.point = point;
+      throw interrupted('the test');
+    };
+    const resume = (await unfinishedRecovery(join(own.path, 'state'))) !== undefined;
+    const stop = tickFiles(own.path, tick);
+    await recoverWorld({ folder: own.path, tick, isFailing, resume })
+      .catch(() => undefined)
+      .finally(stop);
+    if (state.point === '' && attempt === 0) return 'over';
+    if (state.point !== '') points.push(state.point);
+  }
+  expect(await resumed(own.path, isFailing), points.slice(-2).join(', ')).toBe(isFailing ? oldState : newState);
+  return 'cut off';
+}
+
+/** Goes on with what was cut off, to its end. */
+async function resumed(path: string, isFailing: boolean): Promise<string> {
+  const resume = (await unfinishedRecovery(join(path, 'state'))) !== undefined;
+  try {
+    await recoverWorld({ folder: path, isFailing, resume });
+  } catch (error) {
+    if (!isDevstackError(error, 'RECOVERY_ROLLED_BACK')) throw error;
+  }
+  return stateOf(path);
+}
+
+/** Kills a recovery that goes backwards at that change, and looks at what the next one makes of it. */
+async function killed(killAt: number): Promise<string | undefined> {
+  await using own = await temporaryFolder();
+  await prepare(own.path);
+  const child = spawn(process.execPath, ['-C', '@devstack-core/source', script, own.path, String(killAt), 'x'], {
+    stdio: ['ignore', 'pipe', 'ignore'],
+  });
+  const [point] = await Promise.all([text(child.stdout), once(child, 'exit')]);
+  if (child.signalCode !== 'SIGKILL') return undefined;
+  expect(await resumed(own.path, true), point).toBe(oldState);
+  return point.trim();
+}
+
+/** Of each change that was cut off, in classes. */
+function histogram(points: readonly string[]): Readonly<Record<string, number>> {
+  const kinds = Map.groupBy(points, (point) => point.replace(/^(journal \w+ \w+|\w+:? \w*).*$/, '$1'));
+  return Object.fromEntries([...kinds].toSorted().map(([kind, all]) => [kind, all.length]));
+}
+
+describe('the old stack', () => {
+  it('makes room for the new one, and goes for good only in the end', async () => {
+    await recoverWorld({ folder: folder.path });
+    expect(await stateOf(folder.path)).toBe(newState);
+  });
+
+  it('is put back as it was where the new one is not proven', async () => {
+    await expect(recoverWorld({ folder: folder.path, isFailing: true })).rejects.toMatchObject({
+      code: 'RECOVERY_ROLLED_BACK',
+    });
+    expect(await stateOf(folder.path)).toBe(oldState);
+  });
+
+  it.each([
+    ['forwards', false],
+    ['backwards', true],
+  ])(
+    'is never lost, cut off at every change %s, twice',
+    async (_, isFailing) => {
+      const points: string[] = [];
+      for (let cut = 1; (await cutTwice(cut, isFailing, points)) === 'cut off'; cut += 1);
+      const seen = histogram(points);
+      console.log(JSON.stringify(seen));
+      expect(Object.keys(seen)).toEqual(expect.arrayContaining(['file: rename', 'file: renamed', 'copy p_vault']));
+      expect(points.length).toBeGreaterThan(100);
+    },
+    240_000,
+  );
+
+  it('survives kill -9 of its process at every change', async () => {
+    const points: string[] = [];
+    const state = { next: 1, isOver: false };
+    const worker = async (): Promise<void> => {
+      while (!state.isOver) {
+        const killAt = state.next;
+        state.next += 1;
+        const point = await killed(killAt);
+        if (point === undefined) state.isOver = true;
+        else points.push(point);
+      }
+    };
+    await Promise.all([worker(), worker()]);
+    const seen = histogram(points);
+    console.log(JSON.stringify(seen));
+    expect(seen['file: renamed']).toBeGreaterThanOrEqual(6);
+  }, 400_000);
+
+  it('the control: what was kept and is gone does not come back', async () => {
+    const cut = (point: string): void => {
+      if (point === 'new stack') throw interrupted('the test');
+    };
+    await expect(recoverWorld({ folder: folder.path, tick: cut })).rejects.toMatchObject({ code: 'INTERRUPTED' });
+    await rm(join(folder.path, 'volumes/p_vault.aside'), { recursive: true });
+    await expect(recoverWorld({ folder: folder.path, isFailing: true, resume: true })).rejects.toThrow();
+    expect(await stateOf(folder.path)).not.toBe(oldState);
+  });
+
+  it('is put back a second time without harm', async () => {
+    const kept = join(folder.path, 'home/.recovery/kept');
+    await cp(join(folder.path, 'home/p'), kept, { recursive: true });
+    const aside = { step: 'vault' as const, what: 'folder', isComplete: true, keptAt: kept };
+    const names = ['vault', 'approles', 'state/delivered.json'].join('\n');
+    const folderAside = { ...aside, id: 'configuration folder', data: { names } };
+    const stack = stackOf({ folder: folder.path });
+    await putBack(stack, folderAside);
+    await putBack(stack, folderAside);
+    await putBack(stack, { ...aside, id: 'nothing', keptAt: join(folder.path, 'x.aside') });
+    await putBack(stack, { id: 'nothing', step: 'vault', what: 'nothing', isComplete: true });
+    expect(await stateOf(folder.path)).toBe(oldState);
+  });
+});
