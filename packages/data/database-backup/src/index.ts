@@ -44,10 +44,6 @@ export { startThrowaway, sweepThrowaways, throwawayLabels, type ThrowawayContain
 export { createGiteaAdapter, giteaAdapter, type GiteaAdapterOptions } from './gitea/gitea-adapter.ts';
 export { finishGiteaRestore } from './gitea/gitea-hooks.ts';
 export type { GiteaPlace } from './gitea/gitea-place.ts';
-export { rabbitmqAdapter } from './rabbitmq/rabbitmq-adapter.ts';
-export type { RabbitmqPlace } from './rabbitmq/rabbitmq-place.ts';
-export { redisAdapter } from './redis/redis-adapter.ts';
-export type { RedisNode, RedisPlace } from './redis/redis-place.ts';
 export { volumeAdapter } from './volume/volume-adapter.ts';
 export type { VolumePlace } from './volume/volume-place.ts';
 export type {
@@ -66,5 +62,3 @@ export type {
   Throwaway,
   ThrowawayOptions,
 } from './types.ts';
-export { volumeAdapter } from './volume/volume-adapter.ts';
-export type { VolumePlace } from './volume/volume-place.ts';
