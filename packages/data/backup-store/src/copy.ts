@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { isDevstackError } from '@devstack-core/errors';
 import { layout, setFiles, type StoreContext } from './context.ts';
 import { BackupStoreErrorCode, storeError } from './errors.ts';
-import { measureFile } from './files.ts';
+import { measureFile, refuseAborted } from './files.ts';
 import { appendHistory } from './history.ts';
 import { needsOf, ownArtifacts, type FileMeasure, type SetManifest } from './manifest.ts';
 import { readTrusted } from './read.ts';
@@ -84,7 +84,7 @@ async function copyOne(
 ): Promise<void> {
   const folder = layout.set(context.directory, manifest.id);
   const send = async (file: string, expected: FileMeasure): Promise<void> => {
-    signal?.throwIfAborted();
+    refuseAborted(signal, `Copying ${manifest.id}`);
     const name = `${manifest.id}/${file}`;
     if (await isThere(target, name, expected, signal)) {
       report.presentFiles += 1;

@@ -1,9 +1,9 @@
 import { randomBytes } from 'node:crypto';
-import { constants, createReadStream } from 'node:fs';
+import { constants } from 'node:fs';
 import { copyFile, mkdir, open, rename, unlink } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { BackupStoreErrorCode, hasErrno, storeError } from './errors.ts';
-import { isFolder, measureFile, namesIn, regularSize, syncFolder } from './files.ts';
+import { isFolder, measureFile, namesIn, readPieces, refuseAborted, regularSize, syncFolder } from './files.ts';
 import { isSetId } from './names.ts';
 import { setFiles } from './context.ts';
 import type { OffsiteTarget } from './target.ts';
@@ -21,7 +21,7 @@ export function directoryTarget({ path }: { readonly path: string }): OffsiteTar
       const temporary = `${place(name)}.${randomBytes(6).toString('hex')}.tmp`;
       try {
         await mkdir(dirname(place(name)), { recursive: true, mode: 0o700 });
-        signal?.throwIfAborted();
+        refuseAborted(signal, `Copying ${name}`);
         await removeLeftovers(place(name));
         await copyFile(source, temporary, constants.COPYFILE_EXCL);
         await using handle = await open(temporary, 'r+');
@@ -37,7 +37,7 @@ export function directoryTarget({ path }: { readonly path: string }): OffsiteTar
     },
     async *get(name, signal) {
       if ((await regularSize(place(name))) === undefined) throw missing(path, name);
-      yield* createReadStream(place(name), { highWaterMark: 1024 * 1024, signal }) as AsyncIterable<Uint8Array>;
+      yield* readPieces(place(name), signal);
     },
     async sets() {
       if (!(await isFolder(path))) throw unreachable(path);

@@ -1,6 +1,6 @@
 import { createReadStream } from 'node:fs';
 import type { Readable } from 'node:stream';
-import type { S3Client } from '@aws-sdk/client-s3';
+import type { HeadObjectCommandOutput, S3Client } from '@aws-sdk/client-s3';
 import { isDevstackError } from '@devstack-core/errors';
 import type { Secret } from '@devstack-core/redaction';
 import { setFiles } from './context.ts';
@@ -57,7 +57,7 @@ export function s3Target(options: S3TargetOptions): S3Target {
           client.send(new sdk.HeadObjectCommand({ Bucket: bucket, Key: keyOf(name), ChecksumMode: 'ENABLED' })),
         );
         if (found === undefined) return undefined;
-        return { bytes: found.ContentLength ?? 0, sha256: hexOf(found.ChecksumSHA256) };
+        return { bytes: found.ContentLength ?? 0, sha256: wholeSha256(found) };
       }),
     put: (name, path, measure, signal) =>
       asking(`store ${name}`, async (all) => {
@@ -191,10 +191,11 @@ async function unlessMissing<T>(answer: Promise<T>): Promise<T | undefined> {
   }
 }
 
-// Of an object in parts it is a checksum of checksums, `…-3`: that tells nothing of the file.
-function hexOf(base64: string | undefined): string | undefined {
-  if (base64 === undefined || base64.includes('-')) return undefined;
-  const hex = Buffer.from(base64, 'base64').toString('hex');
+// Of an object in parts it is a checksum of checksums, which tells nothing of the file. Not every server says so, but the ETag of such an object
+// ends with their number.
+function wholeSha256({ ChecksumSHA256, ChecksumType, ETag }: HeadObjectCommandOutput): string | undefined {
+  if (ChecksumSHA256 === undefined || ChecksumType === 'COMPOSITE' || /-\d+"?$/.test(ETag ?? '')) return undefined;
+  const hex = Buffer.from(ChecksumSHA256, 'base64').toString('hex');
   return hex.length === 64 ? hex : undefined;
 }
 
@@ -207,13 +208,19 @@ function missing(label: string, name: string): Error {
 
 // The SDK's errors hold no secret key, but requests; the cause is left out, its name is not.
 function failed(label: string, doing: string, error: unknown): Error {
-  const name = error instanceof Error ? error.name : 'unknown';
+  const name = nameOf(error);
   return storeError(
     BackupStoreErrorCode.targetFailed,
     `${label} could not ${doing}: ${name}.`,
     hints[name] ?? 'Check the endpoint, the bucket and the network, then run it again: it goes on where it stopped.',
     { target: label, error: name },
   );
+}
+
+// What the server calls it, or what the network does: ECONNREFUSED is more than "Error".
+function nameOf(error: unknown): string {
+  if (!(error instanceof Error)) return 'unknown';
+  return 'code' in error && typeof error.code === 'string' ? error.code : error.name;
 }
 
 const hints: Readonly<Record<string, string>> = {

@@ -4,7 +4,7 @@ import { isDevstackError } from '@devstack-core/errors';
 import { createHash } from 'node:crypto';
 import { setFiles, layout, type StoreContext } from './context.ts';
 import { BackupStoreErrorCode as codes } from './errors.ts';
-import { measureFile, readSmall } from './files.ts';
+import { measureFile, readSmall, refuseAborted } from './files.ts';
 import { listSets } from './list.ts';
 import type { ReadManifest } from './manifest-file.ts';
 import { ownArtifacts, type ArtifactRecord, type FileMeasure } from './manifest.ts';
@@ -60,7 +60,7 @@ export async function verifySet(context: StoreContext, id: string, options: Veri
   const startedAt = performance.now();
   const tally = { artifacts: 0, bytes: 0 };
   const problems = await problemsOf(context, id, level, options, tally);
-  signal?.throwIfAborted();
+  refuseAborted(signal, `The verification of ${id}`);
   return {
     id,
     level,
