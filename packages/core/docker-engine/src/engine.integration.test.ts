@@ -1,7 +1,7 @@
-import { randomBytes } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { createServer, type AddressInfo } from 'node:net';
+import { connect, createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
@@ -642,5 +642,163 @@ describe('volumes and networks', () => {
     await engine.removeNetwork(name);
     await engine.removeNetwork(name);
     expect(await engine.inspectNetwork(name)).toBeUndefined();
+  });
+});
+
+describe('programs as streams', () => {
+  const megabyte = randomBytes(1024 * 1024);
+
+  async function* megabytes(count: number): AsyncGenerator<Uint8Array, void, undefined> {
+    for (let sent = 0; sent < count; sent += 1) yield await Promise.resolve(megabyte);
+  }
+
+  it('take and give 100 MB in flat memory, whole', async () => {
+    const expected = createHash('sha256');
+    for (let sent = 0; sent < 100; sent += 1) expected.update(megabyte);
+    global.gc?.();
+    const before = process.memoryUsage().rss;
+    const cat = await engine.execStream(sleeper, ['cat'], { stdin: megabytes(100) });
+    const got = createHash('sha256');
+    let most = 0;
+    for await (const chunk of cat.stdout) {
+      got.update(chunk);
+      most = Math.max(most, process.memoryUsage().rss - before);
+    }
+    expect(await cat.ended).toEqual({ exitCode: 0, stderr: '' });
+    expect(got.digest('hex')).toBe(expected.digest('hex'));
+    expect(most / 1024 / 1024).toBeLessThan(80);
+  }, 120_000);
+
+  it('wait for a reader that is slow', async () => {
+    const writer = await engine.execStream(sleeper, ['sh', '-c', 'head -c 50000000 /dev/zero; echo done >&2']);
+    let bytes = 0;
+    for await (const chunk of writer.stdout) {
+      // Whatever the program could write ahead is in pipes, not in here.
+      if (bytes === 0) await new Promise((resolve) => setTimeout(resolve, 200));
+      bytes += chunk.length;
+    }
+    expect(bytes).toBe(50_000_000);
+    expect(await writer.ended).toEqual({ exitCode: 0, stderr: 'done\n' });
+  });
+
+  it('tell their exit code and the end of what they complained of, also midway', async () => {
+    const failing = await engine.execStream(sleeper, [
+      'sh',
+      '-c',
+      'head -c 300000 /dev/zero; head -c 100000 /dev/zero | tr "\\0" e >&2; echo last words >&2; exit 7',
+    ]);
+    let bytes = 0;
+    for await (const chunk of failing.stdout) bytes += chunk.length;
+    const { exitCode, stderr } = await failing.ended;
+    expect([bytes, exitCode]).toEqual([300_000, 7]);
+    expect(stderr.length).toBe(64 * 1024);
+    expect(stderr.endsWith('elast words\n')).toBe(true);
+  });
+
+  it('may end before their input does', async () => {
+    const head = await engine.execStream(sleeper, ['head', '-c', '10'], { stdin: megabytes(20) });
+    const chunks: Uint8Array[] = [];
+    for await (const chunk of head.stdout) chunks.push(chunk);
+    expect(Buffer.concat(chunks)).toEqual(megabyte.subarray(0, 10));
+    expect((await head.ended).exitCode).toBe(0);
+    const secret = await engine.execStream(sleeper, ['cat'], { stdin: new Secret('by the stream') });
+    expect(Buffer.concat(await Array.fromAsync(secret.stdout)).toString()).toBe('by the stream');
+  });
+
+  it('whose input fails are told by that, and meet the end of their input', async () => {
+    async function* failing(): AsyncGenerator<Uint8Array, void, undefined> {
+      yield Buffer.from('half');
+      await Promise.resolve();
+      throw new Error('the disk is gone');
+    }
+    const cat = await engine.execStream(sleeper, ['cat'], { stdin: failing() });
+    await expect(Array.fromAsync(cat.stdout)).rejects.toThrow('the disk is gone');
+    await expect(cat.ended).rejects.toThrow('the disk is gone');
+  });
+
+  it('that nobody reads any more are let go, and a signal ends the reading', async () => {
+    const yes = await engine.execStream(sleeper, ['cat'], { stdin: megabytes(1000) });
+    for await (const chunk of yes.stdout) {
+      expect(chunk.length).toBeGreaterThan(0);
+      break;
+    }
+    await expect(yes.ended).rejects.toMatchObject({ code: 'INTERRUPTED' });
+    const stop = new AbortController();
+    const waiting = await engine.execStream(sleeper, ['sleep', '5'], { signal: stop.signal });
+    setTimeout(() => {
+      stop.abort();
+    }, 50);
+    await expect(Array.fromAsync(waiting.stdout)).rejects.toMatchObject({ code: 'INTERRUPTED' });
+    await expect(engine.execStream(sleeper, ['true'], { signal: stop.signal })).rejects.toMatchObject({
+      code: 'INTERRUPTED',
+    });
+    await expect(engine.execStream('0'.repeat(64), ['true'])).rejects.toMatchObject({ code: 'CONTAINER_NOT_FOUND' });
+  });
+
+  it('whose container vanishes do not look as if they had ended well', async () => {
+    const id = await engine.createContainer({ image, argv: ['sleep', '600'], labels, network: 'none' });
+    await engine.startContainer(id);
+    const endless = await engine.execStream(id, ['sh', '-c', 'while :; do echo x; sleep 0.05; done']);
+    const reading = (async (): Promise<number> => {
+      for await (const _chunk of endless.stdout);
+      return (await endless.ended).exitCode;
+    })();
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    await engine.removeContainer(id, { force: true });
+    const outcome = await reading.catch((error: unknown) => error);
+    expect(outcome).not.toBe(0);
+  });
+});
+
+describe('a port that leads into a container', () => {
+  const serve = `require('http').createServer((q, a) => { q.resume(); q.on('end', () => a.end('you asked for ' + q.url)) }).listen(8080, '127.0.0.1')`;
+  let server: string;
+
+  beforeAll(async () => {
+    server = await engine.createContainer({ image, argv: ['node', '-e', serve], labels, network: 'none' });
+    await engine.startContainer(server);
+    await vi.waitFor(async () => {
+      await using forward = await engine.forward(server, 8080);
+      expect((await fetch(`http://127.0.0.1:${String(forward.port)}/`)).ok).toBe(true);
+    }, 30_000);
+  });
+
+  it('serves HTTP, many connections at once, to a container without network', async () => {
+    await using forward = await engine.forward(server, 8080);
+    expect(forward.host).toBe('127.0.0.1');
+    const answers = await Promise.all(
+      Array.from({ length: 20 }, async (_, index) => {
+        const answer = await fetch(`http://127.0.0.1:${String(forward.port)}/${String(index)}`, {
+          headers: { connection: 'close' },
+          ...(index % 2 === 0 ? {} : { method: 'POST', body: Buffer.alloc(300_000, 'x') }),
+        });
+        return answer.text();
+      }),
+    );
+    expect(answers).toEqual(Array.from({ length: 20 }, (_, index) => `you asked for /${String(index)}`));
+  });
+
+  it('closes its connections with it, and those that lead nowhere at once', async () => {
+    const forward = await engine.forward(server, 8080);
+    const open = connect(forward.port, '127.0.0.1');
+    await new Promise((resolve) => open.once('connect', resolve));
+    const closed = new Promise((resolve) => open.once('close', resolve));
+    open.on('error', () => undefined);
+    await forward.close();
+    await closed;
+    await expect(fetch(`http://127.0.0.1:${String(forward.port)}/`)).rejects.toThrow();
+    await using nowhere = await engine.forward(server, 9);
+    await expect(fetch(`http://127.0.0.1:${String(nowhere.port)}/`)).rejects.toThrow();
+    await using gone = await engine.forward('0'.repeat(64), 80);
+    await expect(fetch(`http://127.0.0.1:${String(gone.port)}/`)).rejects.toThrow();
+    await using relay = await engine.forward(server, 8080, {
+      relay: [
+        'node',
+        '-e',
+        "process.stdout.write('HTTP/1.1 200 OK\\r\\ncontent-length: 2\\r\\n\\r\\nhi');process.stdin.resume()",
+      ],
+      user: '1000',
+    });
+    expect(await (await fetch(`http://127.0.0.1:${String(relay.port)}/`)).text()).toBe('hi');
   });
 });

@@ -6,6 +6,7 @@ import { abortReason } from '@devstack-core/errors';
 import { Secret } from '@devstack-core/redaction';
 import { scratchPrefix } from '../credential-file.ts';
 import { placeUnusable } from '../engine-failure.ts';
+import { execSupervised } from '../supervised-program.ts';
 import type { RedisNode, RedisPlace } from './redis-place.ts';
 import { allSlots, SlotSet } from './slots.ts';
 
@@ -129,7 +130,7 @@ export async function* readSaved(
   { container, path, sizeBytes }: SavedRdb,
   signal: AbortSignal | undefined,
 ): AsyncGenerator<Uint8Array, void, undefined> {
-  const cat = await place.docker.execStream(container, ['cat', path], signal === undefined ? {} : { signal });
+  const cat = await execSupervised({ docker: place.docker, container }, ['cat', path], { signal });
   let bytes = 0;
   for await (const chunk of cat.stdout) {
     bytes += chunk.length;
