@@ -2,7 +2,7 @@ import type { BackupStore, SetManifest } from '@devstack-core/backup-store';
 import { compareFingerprints, type Fingerprint } from '@devstack-core/database-backup';
 import { fingerprintVault, vaultFingerprintKey, type StepContext } from '@devstack-core/disaster-recovery';
 import { DevstackError } from '@devstack-core/errors';
-import { health, type Stack } from '@devstack-core/stack-lifecycle';
+import { health, up, type Stack } from '@devstack-core/stack-lifecycle';
 import { readRootToken } from '@devstack-core/vault-lifecycle';
 import { StackBackupErrorCode } from './errors.ts';
 import type { RestoredPart } from './restore.ts';
@@ -22,6 +22,8 @@ export async function prove(
   const compared = await compareStack(stack, store, { id: set.id, signal });
   const vault = await compareVault(store, stack, manifest);
   const services = servicesOf(manifest).map((name) => stack.model.service(name));
+  // What was stopped for the comparison takes a moment to answer again.
+  await up(stack, { services: services.map(({ name }) => name), signal });
   const report = await health(stack, services, { signal });
   const problems = [
     ...missingParts(manifest, compared),

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import type { BackupStore } from '@devstack-core/backup-store';
-import { withStackLease, type OnEvent, type Stack } from '@devstack-core/stack-lifecycle';
+import { up, withStackLease, type OnEvent, type Stack } from '@devstack-core/stack-lifecycle';
 import { loginWithFiles } from '@devstack-core/vault-approle';
 import type { VaultClient } from '@devstack-core/vault-client';
 import { openConfigurationParts } from './configuration-source.ts';
@@ -103,7 +103,7 @@ export async function restoreStack(
 ): Promise<readonly RestoredPart[]> {
   const started = performance.now();
   const { id, signal, onEvent } = options;
-  return withStackLease(stack, { owner: 'devstack backup restore', signal }, () =>
+  const compared = await withStackLease(stack, { owner: 'devstack backup restore', signal }, () =>
     withDatabases(stack, store, options, async (services) => {
       const compared = await settling(services, async () => {
         await restoreBackup(store, partsOf(options, services));
@@ -119,6 +119,9 @@ export async function restoreStack(
       return compared;
     }),
   );
+  // What had to be stopped takes a moment to answer again.
+  if (compared.some(({ service }) => service === 'forgejo')) await up(stack, { services: ['forgejo'], signal });
+  return compared;
 }
 
 /** The same without the comparison, for a caller that proves everything at once; what had to be stopped starts with `compareStack`. Gives `service/part` of each. */
