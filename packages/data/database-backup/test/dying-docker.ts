@@ -5,6 +5,8 @@ export interface DyingDocker {
   readonly docker: DockerEngine;
   /** Whether that has happened. */
   isDead(): boolean;
+  /** Now. */
+  die(): void;
 }
 
 /** A step is a program that is started in a container, or something that is written to one. */
@@ -32,6 +34,9 @@ export function dyingDocker(docker: DockerEngine, afterSteps: number): DyingDock
   };
   return {
     isDead: () => death.signal.aborted,
+    die: () => {
+      death.abort();
+    },
     docker: {
       ...docker,
       exec: async (id, argv, options = {}) => {
