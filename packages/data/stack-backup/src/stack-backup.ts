@@ -38,6 +38,7 @@ export async function backUpStack(
 }
 
 async function backUpHeld(stack: Stack, store: BackupStore, options: BackUpStackOptions): Promise<CreatedBackup> {
+  await letPausedGoOn(stack);
   await using session = await loginWithFiles({
     client: stack.vault(),
     directory: join(stack.directories.approles, 'backup'),
@@ -53,6 +54,13 @@ async function backUpHeld(stack: Stack, store: BackupStore, options: BackUpStack
     onEvent: options.onEvent,
     signal: options.signal,
   });
+}
+
+// Under the lease nobody else has them paused: a backup that was killed has.
+async function letPausedGoOn(stack: Stack): Promise<void> {
+  const docker = await stack.engine();
+  for (const { id, state } of await docker.listContainers({ project: stack.project.id }))
+    if (state === 'paused') await docker.unpauseContainer(id);
 }
 
 /** Everything that gives parts, in the order of a restore. */
@@ -105,6 +113,7 @@ export async function restoreStack(
   const { id, signal, onEvent } = options;
   const compared = await withStackLease(stack, { owner: 'devstack backup restore', signal }, () =>
     withDatabases(stack, store, options, async (services) => {
+      await letPausedGoOn(stack);
       const compared = await settling(services, async () => {
         await restoreBackup(store, partsOf(options, services));
         return compareWithBackup(store, { set: id, services, onEvent, signal });

@@ -77,6 +77,12 @@ async function left(project: string): Promise<readonly string[]> {
 
 test('a backup has everything, and nobody else changes the stack meanwhile', async () => {
   const stack = await open();
+  // As a backup that was killed leaves it.
+  const docker = await stack.engine();
+  const [redis] = (await docker.listContainers({ project: stack.project.id })).filter(
+    ({ service }) => service === 'redis-1',
+  );
+  await docker.pauseContainer(redis?.id ?? '');
   let refused: unknown;
   const made = await backUpStack(stack, store, {
     onEvent: (event) => {
