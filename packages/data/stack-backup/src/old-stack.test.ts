@@ -145,6 +145,25 @@ describe('the old stack', () => {
     expect(await stateOf(folder.path)).not.toBe(oldState);
   });
 
+  it.each(['half of p_postgres.aside', 'half of p_vault.aside', 'file: renamed'])(
+    'is not overwritten by half of its copy, cut off at "%s", where going on fails',
+    async (point) => {
+      const tick = (at: string): void => {
+        if (at === point) throw interrupted('the test');
+      };
+      const stop = tickFiles(folder.path, tick);
+      await recoverWorld({ folder: folder.path, tick })
+        .catch(() => undefined)
+        .finally(stop);
+      expect(await stateOf(folder.path)).not.toBe(oldState);
+      await expect(recoverWorld({ folder: folder.path, resume: true, inUse: 'p_vault' })).rejects.toMatchObject({
+        code: 'RECOVERY_ROLLED_BACK',
+        message: expect.stringContaining('browser') as string,
+      });
+      expect(await stateOf(folder.path)).toBe(oldState);
+    },
+  );
+
   it('is put back a second time without harm', async () => {
     const kept = join(folder.path, 'home/.recovery/kept');
     await cp(join(folder.path, 'home/p'), kept, { recursive: true });

@@ -6,8 +6,8 @@ import type { DockerEngine } from '@devstack-core/docker-engine';
 /** Called before and after each change: throws, or kills. */
 export type Tick = (point: string) => void;
 
-/** A Docker whose volumes are folders: just as much of it as copies of volumes need. */
-export function fakeDocker(folder: string, tick: Tick = () => undefined): DockerEngine {
+/** A Docker whose volumes are folders: just as much of it as copies of volumes need. One volume may be in use by a container of nobody's. */
+export function fakeDocker(folder: string, tick: Tick = () => undefined, inUse?: string): DockerEngine {
   const pathOf = (name: string): string => join(folder, name);
   const labelsOf = async (name: string): Promise<Record<string, string>> =>
     JSON.parse(await readFile(join(pathOf(name), 'labels'), 'utf8')) as Record<string, string>;
@@ -41,7 +41,8 @@ export function fakeDocker(folder: string, tick: Tick = () => undefined): Docker
       tick(`copied ${to}`);
       return { exitCode: 0, stdout: '', stderr: '' };
     },
-    listContainers: () => Promise.resolve([]),
+    listContainers: () => Promise.resolve(inUse === undefined ? [] : [{ id: 'x' }]),
+    inspectContainer: () => Promise.resolve({ name: 'browser', mounts: [{ name: inUse }] }),
   };
   return fake as unknown as DockerEngine;
 }

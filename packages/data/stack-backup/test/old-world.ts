@@ -14,13 +14,15 @@ export interface OldWorld {
   /** The step `proof` fails: everything is to be put back. */
   readonly isFailing?: boolean;
   readonly resume?: boolean;
+  /** A volume that a container of somebody else uses. */
+  readonly inUse?: string;
 }
 
 const project = 'p';
 const own = { 'com.docker.compose.project': project, role: 'data' };
 
-export function stackOf({ folder, tick }: OldWorld): Stack {
-  const docker = fakeDocker(join(folder, 'volumes'), tick);
+export function stackOf({ folder, tick, inUse }: OldWorld): Stack {
+  const docker = fakeDocker(join(folder, 'volumes'), tick, inUse);
   const stack = {
     project: { id: project, configDirectory: join(folder, 'home', project) },
     engine: () => Promise.resolve(docker),
