@@ -9,6 +9,7 @@ import { runScript, startScript } from '../test/child.ts';
 import { temporaryFolder } from '../test/folder.ts';
 import { codeOf, noise, pieces } from '../test/streams.ts';
 import { decryptToFile, encryptToFile, sweepStaging } from './index.ts';
+import { stageFor } from './staging.ts';
 
 const words = 'six words that nobody would guess';
 const passphrase = new Secret(words);
@@ -33,6 +34,21 @@ describe('a decryption that is killed', () => {
     expect(await readdir(folder.path)).toEqual(['a']);
     await decryptToFile(path, target, { passphrase });
     expect((await readFile(target)).equals(noise(8_000_000))).toBe(true);
+  });
+});
+
+describe('a staged file', () => {
+  it('does not replace what got its name in the meantime', async () => {
+    await using folder = await temporaryFolder();
+    const target = join(folder.path, 'b');
+    {
+      await using staging = await stageFor(target);
+      await writeFile(staging.path, 'new');
+      await writeFile(target, 'in the meantime');
+      expect(await codeOf(staging.promote(target))).toBe('BACKUP_FILE_FAILED');
+    }
+    expect(await readFile(target, 'utf8')).toBe('in the meantime');
+    expect(await readdir(folder.path)).toEqual(['b']);
   });
 });
 
