@@ -50,8 +50,11 @@ export async function execStream(
   const ended = Promise.withResolvers<ProgramEnd>();
   // Who only reads the output, and fails there, leaves it alone.
   ended.promise.catch(() => undefined);
+  // What failed first is what is told: the connection that is cut because of it fails in its own words.
+  let failure: Error | undefined;
   const fail = (error: unknown): void => {
-    ended.reject(error instanceof Error ? error : new Error('the input failed', { cause: error }));
+    failure ??= error instanceof Error ? error : new Error('the input failed', { cause: error });
+    ended.reject(failure);
     stream.destroy();
   };
   const onAbort = (): void => {
@@ -75,7 +78,7 @@ export async function execStream(
       ended.resolve({ exitCode, stderr: stderr.text() });
     } catch (error) {
       fail(error);
-      throw error;
+      throw failure ?? error;
     } finally {
       options.signal?.removeEventListener('abort', onAbort);
       stream.destroy();

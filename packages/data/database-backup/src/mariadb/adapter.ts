@@ -46,12 +46,18 @@ export const mariadbAdapter: EngineAdapter<MariadbPlace> = {
     yield await accountsPart(session, place, engine, now());
   },
   async restore(place, part, content, { signal } = {}): Promise<void> {
-    await using entry = await enter(place, signal, DatabaseBackupErrorCode.restoreFailed);
+    await sweepCredentialFiles(place);
+    // Its session is not cut off by an abort: what was begun is taken back first.
+    await using entry = await enter(place, undefined, DatabaseBackupErrorCode.restoreFailed);
     refuseOtherEngine(part, entry.engine);
     refuseSystemDatabase(part);
-    const isMariadb = entry.engine.name === 'mariadb';
-    if (part.kind === 'mariadb-globals') await restoreAccounts(entry.options, isMariadb, content);
-    else await restoreDatabase({ ...entry.options, isMariadb }, part, content);
+    const options = {
+      ...entry.options,
+      isMariadb: entry.engine.name === 'mariadb',
+      ...(signal === undefined ? {} : { signal }),
+    };
+    if (part.kind === 'mariadb-globals') await restoreAccounts(options, entry.session, content);
+    else await restoreDatabase(options, entry.session, part, content);
   },
   async fingerprint(place, part, { signal } = {}): Promise<Fingerprint> {
     await using entry = await enter(place, signal, DatabaseBackupErrorCode.placeUnusable);

@@ -1,5 +1,6 @@
 import type { RunningProgram } from '@devstack-core/docker-engine';
 import { DatabaseBackupErrorCode } from '../errors.ts';
+import { execSupervised } from '../supervised-program.ts';
 import type { Catalog } from './catalog.ts';
 import { mariadbFailure } from './failure.ts';
 import { hasFloats } from './float-rows.ts';
@@ -35,18 +36,30 @@ const common = [
   '--loose-column-statistics=0',
 ];
 
+// The end of the input means that nobody reads any more, and ends the program: the engine alone would leave it in the container, waiting
+// forever to be read, with its transaction.
+const supervised = `read -r go || exit 1
+exec 3<&0
+"$@" </dev/null 3<&- & program=$!
+( while read -r _ <&3; do :; done; kill "$program" ) 2>/dev/null & watcher=$!
+wait "$program"; code=$?
+kill "$watcher" 2>/dev/null
+wait "$watcher" 2>/dev/null
+exit "$code"`;
+
 /** Starts the program up to the point where it would log in. The signal cuts it off. */
 export async function prepareTableDump(options: DumpProgramOptions): Promise<TableDump> {
   const { place, programs, login, catalog, signal } = options;
   const { database } = catalog;
   const go = Promise.withResolvers<undefined>();
+  const over = Promise.withResolvers<undefined>();
   const cut = new AbortController();
   const running = await place.docker.execStream(
     place.container,
     [
       'sh',
       '-c',
-      'read -r go && exec "$@"',
+      supervised,
       'sh',
       programs.dump,
       `--defaults-extra-file=${login}`,
@@ -59,7 +72,10 @@ export async function prepareTableDump(options: DumpProgramOptions): Promise<Tab
       '--',
       database,
     ],
-    { stdin: whenTold(go.promise), signal: signal === undefined ? cut.signal : AbortSignal.any([signal, cut.signal]) },
+    {
+      stdin: whenTold(go.promise, over.promise),
+      signal: signal === undefined ? cut.signal : AbortSignal.any([signal, cut.signal]),
+    },
   );
   const chunks = running.stdout[Symbol.asyncIterator]();
   const first: Uint8Array[] = [];
@@ -75,7 +91,9 @@ export async function prepareTableDump(options: DumpProgramOptions): Promise<Tab
     },
     content: () => checked(`The dump of database "${database}"`, running, joined(first, chunks)),
     [Symbol.asyncDispose]: async () => {
+      // Either ends its input, and thereby the program.
       go.resolve(undefined);
+      over.resolve(undefined);
       cut.abort();
       await running.ended.catch(() => undefined);
     },
@@ -87,11 +105,9 @@ export async function* dumpObjects(options: DumpProgramOptions): AsyncGenerator<
   const { place, programs, login, catalog, signal } = options;
   const { database, views } = catalog;
   const run = async (argv: readonly string[]): Promise<RunningProgram> =>
-    place.docker.execStream(
-      place.container,
-      [programs.dump, `--defaults-extra-file=${login}`, ...common, '--no-data', ...argv],
-      signal === undefined ? {} : { signal },
-    );
+    execSupervised(place, [programs.dump, `--defaults-extra-file=${login}`, ...common, '--no-data', ...argv], {
+      signal,
+    });
   const what = `The dump of what belongs to database "${database}" besides its tables`;
   // Functions before views, which may call them.
   const other = await run([
@@ -139,7 +155,11 @@ async function* joined(
   for (let next = await rest.next(); next.done !== true; next = await rest.next()) yield next.value;
 }
 
-async function* whenTold(told: Promise<undefined>): AsyncGenerator<Uint8Array, void, undefined> {
+async function* whenTold(
+  told: Promise<undefined>,
+  over: Promise<undefined>,
+): AsyncGenerator<Uint8Array, void, undefined> {
   await told;
   yield Buffer.from('go\n');
+  await over;
 }

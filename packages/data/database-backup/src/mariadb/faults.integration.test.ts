@@ -152,7 +152,7 @@ describe('a dump', () => {
     await using server = await startServer(docker);
     await run(
       server.admin,
-      'CREATE DATABASE d; CREATE TABLE d.t SELECT seq, REPEAT(MD5(seq), 200) t FROM seq_1_to_3000',
+      'CREATE DATABASE d; USE d; CREATE TABLE t SELECT seq, REPEAT(MD5(seq), 200) t FROM seq_1_to_3000',
     );
     const run_ = async (): Promise<void> => {
       for await (const part of mariadbAdapter.open(server)) {
@@ -192,6 +192,19 @@ describe('a dump', () => {
         for await (const _ of part.content()) stop.abort();
     })();
     await expect(reading).rejects.toMatchObject({ code: 'INTERRUPTED' });
+  });
+
+  it.each(['begun', 'read to its middle'])('that is cut off when it has %s leaves no program behind', async (when) => {
+    const dying = dyingDocker(docker, 10_000);
+    for await (const part of mariadbAdapter.open({ ...source, docker: dying.docker, databases: ['large'] })) {
+      if (when !== 'begun') await part.content()[Symbol.asyncIterator]().next();
+      // The control: there are some.
+      expect(await programs()).toContain('mariadb-dump');
+      dying.die();
+      break;
+    }
+    await expect.poll(programs, { timeout: 20_000 }).toEqual([]);
+    expect(await run(source.admin, 'SELECT COUNT(*) FROM information_schema.INNODB_TRX')).toBe('0');
   });
 });
 
@@ -263,8 +276,8 @@ describe('a restore', () => {
 
   it('that is killed at any step leaves the old or the new, whole', { timeout: 900_000 }, async () => {
     const seen = { old: 0, new: 0 };
+    await mariadbAdapter.restore(target, old.stored, chunked(old.bytes));
     for (let steps = 4; ; steps += 1) {
-      await mariadbAdapter.restore(target, old.stored, chunked(old.bytes));
       const dying = dyingDocker(docker, steps);
       const outcome = await mariadbAdapter
         .restore({ ...target, docker: dying.docker }, next.stored, chunked(next.bytes))
@@ -283,8 +296,10 @@ describe('a restore', () => {
       else {
         expect(now).toBe(serializeFingerprint(next.fingerprint));
         seen.new += 1;
+        await mariadbAdapter.restore(target, old.stored, chunked(old.bytes));
       }
       expect(await workDatabases()).toBe('');
+      expect((await docker.exec(target.container, ['ls', '-A', target.scratch])).stdout).toBe('');
     }
     expect(await differencesNow(next)).toEqual([]);
     expect(seen.old).toBeGreaterThan(5);
@@ -364,6 +379,12 @@ async function differences(part: DumpedPart): Promise<readonly object[]> {
 
 async function differencesNow({ stored, fingerprint }: DumpedPart): Promise<readonly object[]> {
   return compareFingerprints(fingerprint, await mariadbAdapter.fingerprint(target, stored));
+}
+
+// Also those that have ended and that nobody has waited for.
+async function programs(): Promise<readonly string[]> {
+  const { stdout } = await docker.exec(source.container, ['sh', '-c', 'cat /proc/[0-9]*/comm 2>/dev/null']);
+  return stdout.split('\n').filter((name) => name !== '' && !['mariadbd', 'sh', 'cat'].includes(name));
 }
 
 async function workDatabases(): Promise<string> {

@@ -1,5 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { accountStatements, parseAccounts, renderAccounts, type Account } from './globals.ts';
+import { compareFingerprints } from '../fingerprint.ts';
+import type { Fingerprint } from '../types.ts';
+import { accountsFingerprint, accountStatements, parseAccounts, renderAccounts, type Account } from './globals.ts';
 
 const accounts: readonly Account[] = [
   { name: 'boss', isRole: true, create: ['CREATE OR REPLACE ROLE `boss`'], grants: ['GRANT PROCESS ON *.* TO `boss`'] },
@@ -37,6 +39,37 @@ describe('accounts', () => {
       'SET DEFAULT ROLE `boss` FOR `app`@`%`',
       'REVOKE `boss` FROM CURRENT_USER',
     ]);
+  });
+
+  it('keep the passwords that they have', () => {
+    const create = ["CREATE OR REPLACE USER `app`@`%` IDENTIFIED BY PASSWORD '*Y'"];
+    const statements = accountStatements(
+      accounts,
+      [{ name: 'app@%', isRole: false, create, grants: [] }],
+      'root@localhost',
+      true,
+    );
+    expect(statements).toContain(create[0]);
+    expect(statements.join('\n')).not.toContain("'*X'");
+  });
+
+  it('have a password as an item of its own', () => {
+    const of = (hash: string): Fingerprint =>
+      accountsFingerprint([
+        {
+          name: 'a@h',
+          isRole: false,
+          create: [
+            `CREATE OR REPLACE USER \`a\`@\`h\` IDENTIFIED ${hash} REQUIRE SSL WITH MAX_USER_CONNECTIONS 3 ACCOUNT LOCK`,
+          ],
+          grants: [],
+        },
+      ]);
+    const one = of("BY PASSWORD '*AB'");
+    expect(compareFingerprints(one, of("VIA ed25519 USING 'x/y+z' OR unix_socket"))).toEqual([
+      { kind: 'password', name: 'a@h', problem: 'content', expected: 1, actual: 1 },
+    ]);
+    expect(compareFingerprints(one, of("BY PASSWORD '*AB' REQUIRE X509 --"))).toHaveLength(2);
   });
 
   it('leave whoever restores them with the password and the roles that it has', () => {

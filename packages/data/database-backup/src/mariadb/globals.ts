@@ -110,22 +110,28 @@ export function parseAccounts(text: string): readonly Account[] {
   return [...accounts.values()];
 }
 
-/** Each account with its hash and rights. */
+/** Each account with its settings and rights, and its password's hash as an item of its own. */
 export function accountsFingerprint(accounts: readonly Account[]): Fingerprint {
-  return {
-    schema: 'devstack/fingerprint/1',
-    items: accounts.map(({ name, isRole, create, grants }) => ({
+  const items = accounts.flatMap(({ name, isRole, create, grants }) => [
+    {
       kind: isRole ? 'role' : 'user',
       name,
       count: grants.length,
-      checksum: digest([...create, ...[...grants].sort()]),
-    })),
-  };
+      checksum: digest([...create.map(withoutPassword), ...[...grants].sort()]),
+    },
+    ...(isRole ? [] : [{ kind: 'password', name, count: 1, checksum: digest(create) }]),
+  ]);
+  return { schema: 'devstack/fingerprint/1', items };
+}
+
+// Hashes have no spaces.
+function withoutPassword(statement: string): string {
+  return statement.replace(/ IDENTIFIED (?:BY|VIA|WITH) .*?(?= REQUIRE | WITH | ACCOUNT | PASSWORD EXPIRE |$)/, '');
 }
 
 /**
- * The statements that make the accounts those of a dump. The account that is logged in keeps its password, whatever the dump has: the rest
- * of a recovery logs in with it.
+ * The statements that make the accounts those of a dump. Accounts that are there keep their passwords, which whoever logs in with them has
+ * from elsewhere, and the one that is logged in is not made anew.
  */
 export function accountStatements(
   wanted: readonly Account[],
@@ -138,7 +144,9 @@ export function accountStatements(
   return [
     ...(isMariadb ? ['SET SESSION character_set_client=utf8mb4'] : []),
     ...surplus.map(({ name, isRole }) => `DROP ${isRole ? 'ROLE' : 'USER'} IF EXISTS ${accountName(name, isRole)}`),
-    ...wanted.filter(({ name }) => name !== current).flatMap(({ create }) => create),
+    ...wanted
+      .filter(({ name }) => name !== current)
+      .flatMap(({ name, create }) => present.find((account) => account.name === name)?.create ?? create),
     ...wanted.flatMap(({ grants }) => grants),
     ...givenByMaking(wanted, current),
   ];

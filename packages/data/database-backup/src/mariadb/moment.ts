@@ -74,7 +74,6 @@ export async function holdMoment(options: MomentOptions): Promise<Moment> {
       );
       if (refusal !== undefined)
         refusals.set(database, `Tables without transactions (${names.join(', ')}) could not be locked: ${refusal}`);
-      counters.set(database, await readCounters(session, catalog));
     }
     await begun;
     const moment = await clock(session);
@@ -84,6 +83,8 @@ export async function holdMoment(options: MomentOptions): Promise<Moment> {
     return moment;
   };
   const at = await takeMoment();
+  // Later than the rows is as good, earlier would not be; and who counts a sequence on holds it while commits are held back.
+  for (const catalog of catalogs) counters.set(catalog.database, await readCounters(session, catalog));
   const owned = made.move();
   return {
     session,

@@ -2,23 +2,22 @@ import { Secret } from '@devstack-core/redaction';
 import { DatabaseBackupErrorCode } from '../errors.ts';
 import { mariadbFailure } from './failure.ts';
 import { accountStatements, currentAccount, parseAccounts, readAccounts, type Account } from './globals.ts';
-import type { SessionOptions } from './session.ts';
-import { openSession } from './session.ts';
+import type { RestoreDatabaseOptions } from './restore.ts';
+import type { MariadbSession, SessionOptions } from './session.ts';
 
 // A right to a table or routine that is not there: what is missing then is found by the fingerprints, and no account waits for it.
 const tolerable = new Set(['1146', '1305', '1147', '1403']);
 
 /** Makes users and roles those of the dump; a failure puts back those that were there. Throws RESTORE_FAILED. */
 export async function restoreAccounts(
-  options: Omit<SessionOptions, 'code'>,
-  isMariadb: boolean,
+  options: RestoreDatabaseOptions,
+  session: MariadbSession,
   content: AsyncIterable<Uint8Array>,
 ): Promise<void> {
-  const { place, programs, login } = options;
+  const { place, programs, login, isMariadb } = options;
   const parts: Uint8Array[] = [];
   for await (const chunk of content) parts.push(chunk);
   const wanted = parseAccounts(Buffer.concat(parts).toString('utf8'));
-  await using session = await openSession({ place, programs, login, code: DatabaseBackupErrorCode.restoreFailed });
   const current = await currentAccount(session);
   const present = await readAccounts(session, place, isMariadb);
   try {

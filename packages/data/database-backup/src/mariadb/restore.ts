@@ -21,23 +21,25 @@ type Options = RestoreDatabaseOptions;
  */
 export async function restoreDatabase(
   options: Options,
+  session: MariadbSession,
   part: StoredPart,
   content: AsyncIterable<Uint8Array>,
 ): Promise<void> {
   const { name: database } = part;
-  const work = swap.workDatabases(database);
-  const open = (): Promise<MariadbSession> =>
-    // Not cut off by an abort: what was begun is taken back first.
-    openSession({ ...withoutSignal(options), code: DatabaseBackupErrorCode.restoreFailed });
-  await undoEarlier(options, open, database);
   await using sections = new DumpSections(database, content);
+  await undoEarlier(options, session, database);
   try {
-    await using _room = await allowLongPackets(open);
-    await load(options, part, work, sections);
-    await swapIn(options, open, part, work, sections.objects);
+    await using _room = await allowLongPackets(options, session);
+    await load(options, session, part, sections);
+    await swapIn(options, session, part, sections.objects);
   } catch (error) {
     try {
-      await undoEarlier(options, open, database);
+      // Not cut off by an abort; the session may have ended with what failed.
+      await using another = await openSession({
+        ...withoutSignal(options),
+        code: DatabaseBackupErrorCode.restoreFailed,
+      });
+      await undoEarlier(options, another, database);
     } catch (why) {
       throw mariadbFailure(
         DatabaseBackupErrorCode.restoreFailed,
@@ -48,17 +50,16 @@ export async function restoreDatabase(
     }
     throw error;
   }
-  await using session = await open();
-  await dropWork(session, work);
+  await dropWork(session, swap.workDatabases(database));
 }
 
 async function load(
   options: Options,
+  session: MariadbSession,
   { name: database, metadata = {} }: StoredPart,
-  { fresh }: swap.WorkDatabases,
   sections: DumpSections,
 ): Promise<void> {
-  await using session = await openSession({ ...options, code: DatabaseBackupErrorCode.restoreFailed });
+  const { fresh } = swap.workDatabases(database);
   const { isMariadb } = options;
   await session.query(
     `CREATE DATABASE ${identifier(fresh)}${properties(metadata, isMariadb)};\nCREATE DATABASE IF NOT EXISTS ${identifier(database)}${properties({ ...metadata, comment: stubComment }, isMariadb)}`,
@@ -68,12 +69,11 @@ async function load(
 
 async function swapIn(
   options: Options,
-  open: () => Promise<MariadbSession>,
+  session: MariadbSession,
   { name: database, metadata = {} }: StoredPart,
-  work: swap.WorkDatabases,
   objects: Buffer,
 ): Promise<void> {
-  await using session = await open();
+  const work = swap.workDatabases(database);
   const old = await readCatalog(session, database);
   if (old === undefined) throw new Error(`database ${database} is gone`);
   const names = await swap.movableNames(session, database);
@@ -104,9 +104,8 @@ async function swapIn(
 }
 
 /** Takes back, or finishes, what a restore that was killed or has failed left of a database. */
-async function undoEarlier(options: Options, open: () => Promise<MariadbSession>, database: string): Promise<void> {
+async function undoEarlier(options: Options, session: MariadbSession, database: string): Promise<void> {
   const work = swap.workDatabases(database);
-  await using session = await open();
   if ((await swap.phaseOf(session, work)) === 'ready') {
     const state = await swap.readJournal(session, work);
     const referrers = await swap.readReferrers(session, database);
@@ -200,25 +199,20 @@ async function dropStubs(session: MariadbSession, database: string): Promise<voi
 }
 
 // A row that the dump writes in hexadecimal is twice as long as it was when the server took it.
-async function allowLongPackets(open: () => Promise<MariadbSession>): Promise<AsyncDisposable> {
+async function allowLongPackets(options: Options, session: MariadbSession): Promise<AsyncDisposable> {
   const wanted = 1024 ** 3;
-  const session = await open();
   const [row] = await session.query('SELECT @@GLOBAL.max_allowed_packet');
   const before = Number(row?.[0]);
-  let isSet = false;
-  if (before < wanted) {
-    try {
-      await session.query(`SET GLOBAL max_allowed_packet=${String(wanted)}`);
-      isSet = true;
-    } catch {
-      // Without that right, rows that are too long are refused by name.
-    }
-  }
+  if (before >= wanted) return { [Symbol.asyncDispose]: () => Promise.resolve() };
+  // Refused, it ends the session; rows that are too long are then refused by name.
+  const setter = await openSession({ ...withoutSignal(options), code: DatabaseBackupErrorCode.restoreFailed });
+  const set = (bytes: number): Promise<unknown> =>
+    setter.query(`SET GLOBAL max_allowed_packet=${String(bytes)}`).catch(() => undefined);
+  await set(wanted);
   return {
     [Symbol.asyncDispose]: async () => {
-      // A server that is gone has forgotten it.
-      if (isSet) await session.query(`SET GLOBAL max_allowed_packet=${String(before)}`).catch(() => undefined);
-      await session[Symbol.asyncDispose]();
+      await set(before);
+      await setter[Symbol.asyncDispose]();
     },
   };
 }

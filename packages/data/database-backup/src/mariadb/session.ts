@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { scratchPrefix } from '../credential-file.ts';
 import { DatabaseBackupErrorCode } from '../errors.ts';
 import { mariadbFailure } from './failure.ts';
 import type { MariadbPlace } from './place.ts';
@@ -24,6 +25,28 @@ export interface MariadbSession extends AsyncDisposable {
 
 const leaveWithinMs = 5000;
 
+// A program that nobody reads any more waits for its reader and not for its input, with its locks and its transaction. So what it reads
+// comes through another program: when that has come to the end, this one has a few seconds to do so too.
+// Nothing may be left over: whoever loses its parent goes to the container's first process, which is the server and waits for no child.
+const supervised = `umask 077
+pipe=$1; shift
+mkfifo "$pipe" || exit 1
+exec 3<&0
+"$@" <"$pipe" 3<&- & program=$!
+(
+  trap 'kill "$cat"; wait "$cat"; exit' TERM
+  cat <&3 >"$pipe" & cat=$!
+  wait "$cat"
+  tries=0
+  while [ "$tries" -lt 250 ] && kill -0 "$program"; do sleep 0.02; tries=$((tries + 1)); done
+  kill "$program"
+) >/dev/null 2>&1 & watcher=$!
+wait "$program"; code=$?
+kill "$watcher" 2>/dev/null
+wait "$watcher" 2>/dev/null
+rm -f "$pipe"
+exit "$code"`;
+
 // Whatever the server's own settings are, the same row gives the same text.
 const settings = [
   'SET NAMES utf8mb4',
@@ -44,6 +67,11 @@ export async function openSession({ place, programs, login, code, signal }: Sess
   const running = await place.docker.execStream(
     place.container,
     [
+      'sh',
+      '-c',
+      supervised,
+      'sh',
+      `${place.scratch}/${scratchPrefix}${randomBytes(6).toString('hex')}`,
       programs.client,
       `--defaults-extra-file=${login}`,
       '--batch',

@@ -34,7 +34,9 @@ export const mongoAdapter: EngineAdapter<MongoPlace> = {
         `"${part.name}" is a database of the system.`,
         'Nothing was touched.',
       );
-    await restoreMongoDatabase(entry.connection, part, content, signal);
+    const { connection, engine } = entry;
+    const isFerretdb = engine.name === 'ferretdb';
+    await restoreMongoDatabase({ connection, database: part.name, isFerretdb }, content, signal);
   },
   async fingerprint(place, part, { signal } = {}): Promise<Fingerprint> {
     await using entry = await enterMongo(place, signal);

@@ -23,8 +23,14 @@ export async function databasePart(entry: MongoEntry, stillness: Stillness, data
     snapshotAt: at,
     metadata: { serverVersion: entry.serverVersion },
     restoreHint: [
-      "The file has the layout of mongodump's archives:",
+      "The file has the layout of mongodump's archives. Into MongoDB:",
       `mongorestore --archive=FILE --nsInclude='${database}.*' --drop`,
+      // Tried with mongorestore 100.
+      ...(engine.name === 'ferretdb'
+        ? [
+            'FerretDB 1.24 refuses two options that mongorestore sends (bypassEmptyTsReplacement, ns): "devstack restore".',
+          ]
+        : []),
     ],
     fingerprint: async () => (summed = await readFingerprint(entry, database, collections, stillness)),
     content: () => dump(entry, database, collections, stillness, () => summed),

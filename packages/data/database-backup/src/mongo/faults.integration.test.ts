@@ -26,11 +26,16 @@ beforeAll(async () => {
   const dump = async (): Promise<DumpedPart> => first(await dumpAll(mongoAdapter, { ...source, databases: ['kept'] }));
   await kept.collection('both').insertMany([{ _id: 1, text: 'old' }]);
   await kept.collection('only old').insertMany([{ _id: 1 }, { _id: 2 }]);
+  // With a dot, it cannot be renamed.
+  await kept.collection('fs.files').insertMany([{ _id: 1, text: 'old' }]);
+  await kept.command({ createIndexes: 'fs.files', indexes: [{ key: { text: 1 }, name: 'by text' }] });
   old = await dump();
   await kept.command({ drop: 'only old' });
   await kept.collection('both').updateOne({ _id: 1 }, { $set: { text: 'new' } });
   await kept.command({ createIndexes: 'both', indexes: [{ key: { text: 1 }, name: 'by text', unique: true }] });
   await kept.collection('only new').insertMany([{ _id: 3 }]);
+  await kept.collection('fs.files').updateOne({ _id: 1 }, { $set: { text: 'new' } });
+  await kept.collection('fs.chunks').insertMany([{ _id: 5 }]);
   next = await dump();
 });
 
@@ -144,8 +149,8 @@ describe('a restore', () => {
 
   it('that is killed at any message leaves the old or the new, whole', { timeout: 900_000 }, async () => {
     const seen = { old: 0, new: 0 };
+    await mongoAdapter.restore(target, old.stored, chunked(old.bytes));
     for (let messages = 4; ; messages += 1) {
-      await mongoAdapter.restore(target, old.stored, chunked(old.bytes));
       await using proxy = await dyingProxy(target.connect, messages);
       const outcome = await mongoAdapter
         .restore({ ...target, connect: { host: proxy.host, port: proxy.port } }, next.stored, chunked(next.bytes))
@@ -164,6 +169,7 @@ describe('a restore', () => {
       else {
         expect(now).toBe(serializeFingerprint(next.fingerprint));
         seen.new += 1;
+        await mongoAdapter.restore(target, old.stored, chunked(old.bytes));
       }
       expect(await workCollections()).toEqual([]);
     }
@@ -176,7 +182,7 @@ describe('a restore', () => {
     await here
       .db('kept')
       .collection('devstack_restore_journal')
-      .insertOne({ _id: 'plan', text: '{"moves":[],"oldViews":[]}' });
+      .insertOne({ _id: 'plan', text: '{"olds":[],"news":[],"oldViews":[]}' });
     expect(await mongoAdapter.check(target, next.stored)).toEqual([
       'A restore of database kept was interrupted; restoring again puts back what was there.',
     ]);

@@ -27,7 +27,7 @@ beforeAll(async () => {
   await db.collection('Ünïcode колле.кция 名').insertRaw([raw(int32('_id', 1))]);
   await db.command({ create: 'empty' });
   await db.command({ create: 'ring', capped: true, size: 4096, max: 3 });
-  await db.collection('ring').insertMany([1, 2, 3, 4, 5].map((_id) => ({ _id })));
+  await db.collection('ring').insertMany([1, 2, 3].map((_id) => ({ _id })));
   await db.collection('people').insertMany([
     { _id: 1, name: 'Ada', age: 36 },
     { _id: 2, name: 'Bob', age: 36 },

@@ -1,36 +1,32 @@
 import type { MongoConnection } from '@devstack-core/database-connections';
-import { isDevstackError } from '@devstack-core/errors';
+import { abortReason, isDevstackError } from '@devstack-core/errors';
 import { DatabaseBackupErrorCode } from '../errors.ts';
-import type { StoredPart } from '../types.ts';
 import type { CollectionInfo } from './archive-format.ts';
 import { readArchive } from './archive-reader.ts';
-import { listOf, objectOf, readCollections, type JsonObject } from './collections.ts';
+import { listOf, objectOf, readCollections } from './collections.ts';
+import { createCollection, createIndexes, DocumentBatch } from './copy-collection.ts';
 import { failureOf, mongoFailure } from './failure.ts';
 import * as swap from './swap.ts';
-
-const batchBytes = 8 * 1024 ** 2;
-const batchDocuments = 1000;
 
 /**
  * Loads an archive into collections of other names and gives them their own when all of it is there. Whatever fails, here or because this
  * process dies, the old collections are put back: at once, or by the next restore.
  */
 export async function restoreMongoDatabase(
-  connection: MongoConnection,
-  part: StoredPart,
+  place: swap.SwapPlace,
   content: AsyncIterable<Uint8Array>,
   signal: AbortSignal | undefined,
 ): Promise<void> {
-  const { name: database } = part;
+  const { connection, database } = place;
   const what = `Database "${database}" could not be restored`;
   try {
-    await swap.undoEarlier(connection, database);
+    await swap.undoEarlier(place);
     const collections = await load(connection, database, content, signal);
-    await swap.swapIn(connection, database, collections);
+    await swap.swapIn(place, collections);
   } catch (error) {
     const failure = failureOf(DatabaseBackupErrorCode.restoreFailed, what, error);
     try {
-      await swap.undoEarlier(connection, database);
+      await swap.undoEarlier(place);
     } catch (why) {
       throw mongoFailure(
         DatabaseBackupErrorCode.restoreFailed,
@@ -49,16 +45,8 @@ async function load(
   content: AsyncIterable<Uint8Array>,
   signal: AbortSignal | undefined,
 ): Promise<readonly swap.NewCollection[]> {
-  const db = connection.db(database);
-  const fresh = new Map<string, swap.NewCollection>();
-  let batch: Buffer[] = [];
-  let length = 0;
-  const flush = async (to: string): Promise<void> => {
-    if (batch.length > 0) await db.collection(to).insertRaw(batch);
-    batch = [];
-    length = 0;
-  };
-  const target = (name: string): swap.NewCollection => {
+  const fresh = new Map<string, swap.NewCollection & { readonly batch: DocumentBatch }>();
+  const target = (name: string): swap.NewCollection & { readonly batch: DocumentBatch } => {
     const found = fresh.get(name);
     if (found !== undefined) return found;
     throw mongoFailure(
@@ -67,21 +55,20 @@ async function load(
     );
   };
   for await (const event of readArchive(content)) {
-    signal?.throwIfAborted();
+    if (signal?.aborted === true) throw abortReason(signal, `The restore of database "${database}"`) ?? signal.reason;
     if (event.type === 'prelude') {
       for (const [index, info] of event.collections.entries()) {
         refuseOtherDatabase(info.database, database);
-        const collection = { ...describe(info), temporary: swap.temporaryName(index) };
+        const temporary = swap.temporaryName(index);
+        const collection = { ...describe(info), temporary, batch: new DocumentBatch(connection, database, temporary) };
         fresh.set(info.name, collection);
-        if (collection.type !== 'view') await create(connection, database, collection.temporary, collection.options);
+        if (collection.type !== 'view') await createCollection(connection, database, temporary, collection.options);
       }
     } else if (event.type === 'document') {
-      batch.push(event.bytes);
-      length += event.bytes.length;
-      if (length >= batchBytes || batch.length >= batchDocuments) await flush(target(event.collection).temporary);
+      await target(event.collection).batch.add(event.bytes);
     } else {
-      const { temporary, indexes, type } = target(event.collection);
-      await flush(temporary);
+      const { temporary, indexes, type, batch } = target(event.collection);
+      await batch.flush();
       if (type !== 'view') await createIndexes(connection, database, temporary, indexes);
     }
   }
@@ -105,24 +92,6 @@ function describe({ name, type, metadata }: CollectionInfo): Omit<swap.NewCollec
   }
   const { options, indexes } = objectOf(parsed);
   return { name, type, options: objectOf(options), indexes: listOf(indexes).map(objectOf) };
-}
-
-async function create(connection: MongoConnection, database: string, name: string, options: JsonObject): Promise<void> {
-  await connection.db(database).commandJson(JSON.stringify({ create: name, ...options }));
-}
-
-// The one on _id is there. `v` and `ns` are the server's own words, which FerretDB does not take back.
-async function createIndexes(
-  connection: MongoConnection,
-  database: string,
-  name: string,
-  indexes: readonly JsonObject[],
-): Promise<void> {
-  const wanted = indexes
-    .filter((index) => index['name'] !== '_id_')
-    .map((index) => Object.fromEntries(Object.entries(index).filter(([field]) => field !== 'v' && field !== 'ns')));
-  if (wanted.length > 0)
-    await connection.db(database).commandJson(JSON.stringify({ createIndexes: name, indexes: wanted }));
 }
 
 /** What the engine itself finds wrong: one sentence each. */
