@@ -51,6 +51,30 @@ describe('MongoDB protocol (FerretDB)', () => {
     expect(inspect(error, { depth: 10, showHidden: true })).not.toContain('a wrong one');
   });
 
+  it('reads and writes documents as BSON, byte for byte', async () => {
+    await using connection = await connectMongo(options);
+    const raw = connection.db().collection('raw');
+    // {"_id": 1 (int32), "b": 1 (int64), "1": 1.0 (double)}: an object of JavaScript would put "1" first, and make one number of all.
+    const bytes = Buffer.from(
+      '2600000010' + '5f69640001000000' + '126200' + '0100000000000000' + '013100' + '000000000000f03f' + '00',
+      'hex',
+    );
+    bytes.writeInt32LE(bytes.length);
+    await raw.insertRaw([bytes]);
+    expect((await Array.fromAsync(raw.streamRaw({ batchSize: 1 }))).map((document) => Buffer.from(document))).toEqual([
+      bytes,
+    ]);
+    await expect(raw.insertRaw([bytes])).rejects.toMatchObject({ code: 'DATABASE_ERROR' });
+    expect(await raw.countDocuments()).toBe(1);
+    await raw.deleteMany({});
+  });
+
+  it('asks in Extended JSON, where every number has its type', async () => {
+    await using connection = await connectMongo(options);
+    const answer = await connection.db().commandJson('{"buildInfo": {"$numberInt": "1"}}');
+    expect(JSON.parse(answer)).toMatchObject({ ok: { $numberDouble: '1.0' } });
+  });
+
   it("passes on the server's code, and masks a secret that the server repeats", async () => {
     await using connection = await connectMongo(options);
     const token = new Secret('noSuchSecretCommand');
