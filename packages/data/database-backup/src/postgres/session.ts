@@ -117,9 +117,9 @@ class Psql implements PsqlSession {
 
   async prepare(): Promise<void> {
     await this.run(pinned);
-    // Some are newer than the oldest server that is served.
+    // Some are newer than the oldest server that is served. What a database does at its own events is not for us to set off.
     const [row] = await this.query(
-      `SELECT pg_backend_pid() AS pid, (SELECT count(set_config(name, '0', false)) FROM pg_settings WHERE name IN ('transaction_timeout', 'idle_session_timeout')) AS settings`,
+      `SELECT pg_backend_pid() AS pid, (SELECT count(set_config(name, CASE name WHEN 'event_triggers' THEN 'off' ELSE '0' END, false)) FROM pg_settings WHERE name IN ('transaction_timeout', 'idle_session_timeout', 'event_triggers')) AS settings`,
     );
     this.#backend = Number(row?.['pid']);
   }

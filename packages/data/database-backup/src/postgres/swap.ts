@@ -47,7 +47,7 @@ export async function swapIn(place: PostgresPlace, swap: Swap): Promise<void> {
       if (attempt < 10 && isDevstackError(error) && error.details['sqlState'] === busy) continue;
       throw error;
     }
-    if (there !== undefined) await session.run(`DROP DATABASE ${quoteName(old)} WITH (FORCE)`);
+    if (there !== undefined) await session.run(`DROP DATABASE IF EXISTS ${quoteName(old)} WITH (FORCE)`);
     return;
   }
 }

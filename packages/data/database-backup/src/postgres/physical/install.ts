@@ -5,7 +5,7 @@ const clusterFolder = 'data';
 
 /**
  * Recovers on the volume of a stopped service and puts the result in the place of its cluster by one exchange of names. Gives the folder, on
- * the volume, in which the old one is kept. Throws RESTORE_FAILED, and then the old one is untouched.
+ * the volume, in which the old one is kept. The image needs coreutils 9.5, which exchanges names. Throws RESTORE_FAILED, and then the old one is untouched.
  */
 export async function installRecovered(
   place: RecoveryPlace,

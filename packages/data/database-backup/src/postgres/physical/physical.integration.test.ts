@@ -120,7 +120,7 @@ describe('a chain of physical backups', () => {
     };
     expect(await reason({})).toBe('');
     expect(await reason({ link: 6 })).toMatch('6 increments already');
-    expect(await reason({ manifest: parent.manifest.subarray(0, -1) })).toMatch('damaged');
+    expect(await reason({ manifest: parent.manifest.subarray(0, -20) })).toMatch('damaged');
     expect(
       await reason({ manifest: Buffer.from(Buffer.from(parent.manifest).toString().replace('Files', 'files')) }),
     ).toMatch('damaged');

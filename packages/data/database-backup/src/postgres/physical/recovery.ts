@@ -224,7 +224,8 @@ function recoverySettings(
     recovery_target_action: 'promote',
     // Of what an earlier recovery may have left in the cluster's own settings.
     recovery_target: '',
-    recovery_target_time: target !== undefined && 'time' in target ? target.time.toISOString() : '',
+    // Names of time zones, Z among them, are not known that early.
+    recovery_target_time: target !== undefined && 'time' in target ? target.time.toISOString().replace('Z', '+00') : '',
     recovery_target_name: target !== undefined && 'name' in target ? target.name : '',
     recovery_target_timeline: 'latest',
   };
