@@ -83,6 +83,14 @@ describe('what goes wrong there', () => {
     expect((error as Error).cause).toBeUndefined();
   });
 
+  it('a key that is not allowed to look is told, also where the answer has no words', async () => {
+    const target = open({ credentials: { ...server.options.credentials, secretAccessKey: new Secret('wrong') } });
+    await expect(target.measure('x')).rejects.toMatchObject({
+      code: 'BACKUP_TARGET_FAILED',
+      hint: expect.stringContaining('keys') as string,
+    });
+  });
+
   it('what an upload that was killed left there goes with the next one', { timeout: 120_000 }, async () => {
     await using here = await storeFolder();
     const { id } = await makeSet(here.store, { contents: { postgres: { app: random(100_000) } } });

@@ -212,7 +212,9 @@ function failed(label: string, doing: string, error: unknown): Error {
   return storeError(
     BackupStoreErrorCode.targetFailed,
     `${label} could not ${doing}: ${name}.`,
-    hints[name] ?? 'Check the endpoint, the bucket and the network, then run it again: it goes on where it stopped.',
+    hints[name] ??
+      (isForbidden(error) ? notAllowed : undefined) ??
+      'Check the endpoint, the bucket and the network, then run it again: it goes on where it stopped.',
     { target: label, error: name },
   );
 }
@@ -223,9 +225,20 @@ function nameOf(error: unknown): string {
   return 'code' in error && typeof error.code === 'string' ? error.code : error.name;
 }
 
+// An answer to HEAD has no body, so no name either.
+function isForbidden(error: unknown): boolean {
+  const { $metadata } = error as { readonly $metadata?: { readonly httpStatusCode?: number } };
+  return $metadata?.httpStatusCode === 401 || $metadata?.httpStatusCode === 403;
+}
+
+const notAllowed =
+  'Check the keys; the key needs to be allowed to list, read and write objects there, and to abort uploads.';
+
 const hints: Readonly<Record<string, string>> = {
   NoSuchBucket: 'Make the bucket first.',
   InvalidAccessKeyId: 'Check the access key.',
   SignatureDoesNotMatch: 'Check the secret key, and the clock of this machine.',
-  AccessDenied: 'The key may not do this there: it needs to list, read and write objects, and abort uploads.',
+  // What versitygw says of a key that it does not know.
+  XAdminUserNotFound: 'Check the access key.',
+  AccessDenied: notAllowed,
 };

@@ -276,6 +276,17 @@ describe('a draft', () => {
     expect(await folder.store.list()).toEqual([]);
   });
 
+  it('that cannot even be begun leaves nothing, and the lock is free', async () => {
+    const failing = folder.reopen({
+      onStep: (step) => {
+        if (step === 'create:folder') throw new Error('no more');
+      },
+    });
+    await expect(failing.create({ project: 'p', kind: 'full', encrypted: true })).rejects.toThrow('no more');
+    expect((await readdir(folder.directory)).filter((name) => name !== '.store')).toEqual([]);
+    await expect(makeSet(folder.store)).resolves.toMatchObject({ sequence: 1 });
+  });
+
   it('is stopped by its signal', async () => {
     const controller = new AbortController();
     await using draft = await folder.store.create({
@@ -405,7 +416,53 @@ describe('the list', () => {
   });
 });
 
-describe('a new passphrase', () => {
+describe('what a verification showed', () => {
+  const contents = { vault: { keys: 'x' } };
+  const stateOf = async (id: string): Promise<unknown> => {
+    const entry = (await folder.store.list()).find((set) => set.id === id);
+    return { status: entry?.status, verified: entry?.verified?.level, services: entry?.verifiedServices };
+  };
+
+  it('is not forgotten for a shallower one that agrees, and is for any that does not', async () => {
+    const { id } = await makeSet(folder.store, { contents });
+    await folder.store.verify(id, { level: 1 });
+    expect(await stateOf(id)).toEqual({ status: 'complete', verified: 1, services: [] });
+    await folder.store.recordRestoreTest(id, { verdict: 'valid', services: { vault: 'valid' } });
+    await folder.store.verify(id, { level: 2 });
+    expect(await stateOf(id)).toEqual({ status: 'complete', verified: 3, services: ['vault'] });
+    const file = join(folder.directory, id, 'vault.keys.dump.zst.gpg');
+    const bytes = await readFile(file);
+    await writeFile(file, Buffer.from(bytes.map((byte, index) => (index === 50 ? byte ^ 1 : byte))));
+    await folder.store.verify(id, { level: 1 });
+    expect(await stateOf(id)).toEqual({ status: 'damaged', verified: 1, services: [] });
+    // Whole again, it says so only when somebody has looked.
+    await writeFile(file, bytes);
+    expect(await stateOf(id)).toMatchObject({ status: 'damaged' });
+    await folder.store.verify(id, { level: 2 });
+    expect(await stateOf(id)).toMatchObject({ status: 'complete', verified: 2 });
+    await writeFile(join(folder.directory, id, '.state.json'), 'not JSON');
+    expect(await stateOf(id)).toEqual({ status: 'complete', verified: undefined, services: [] });
+  });
+
+  it('is told while it goes on, and stops at once when it is told to', async () => {
+    const { id } = await makeSet(folder.store, { contents });
+    const seen: number[] = [];
+    const controller = new AbortController();
+    await folder.store.verify(id, { onProgress: ({ bytes, ofBytes }) => seen.push(bytes / ofBytes) });
+    expect(seen.at(-1)).toBe(1);
+    await expect(
+      folder.store.verify(id, {
+        signal: controller.signal,
+        onProgress: () => {
+          controller.abort();
+        },
+      }),
+    ).rejects.toMatchObject({ code: 'INTERRUPTED' });
+    expect(await stateOf(id)).toMatchObject({ status: 'complete', verified: 2 });
+  });
+});
+
+describe('a new passphrase', { timeout: 120_000 }, () => {
   const small = { contents: { vault: twoServices['vault'] ?? {} } };
 
   it('is what every set opens with afterwards, incremental ones too, and the old one opens none', async () => {
@@ -460,6 +517,18 @@ describe('a new passphrase', () => {
     const next = folder.reopen({ passphrase: otherPassphrase });
     await expect(next.verify(second.id)).resolves.toMatchObject({ verdict: 'valid' });
     await expect(folder.reopen({ formerPassphrases: [otherPassphrase] }).read(first.id)).resolves.toBeDefined();
+  });
+
+  it('takes away what an earlier run had half written, and leaves sets without encryption alone', async () => {
+    const { id } = await makeSet(folder.store, small);
+    await writeFile(join(folder.directory, id, 'vault.keys.dump.r2.zst.gpg'), 'half');
+    later(day);
+    const plain = await makeSet(folder.store, { ...small, encrypted: false });
+    await expect(folder.store.changePassphrase(otherPassphrase)).resolves.toMatchObject({ changed: [id] });
+    const next = folder.reopen({ passphrase: otherPassphrase, allowUnencrypted: true });
+    for (const one of [id, plain.id]) await expect(next.verify(one)).resolves.toMatchObject({ verdict: 'valid' });
+    later(day);
+    await expect(makeSet(next, small)).resolves.toMatchObject({ previous: { id: plain.id } });
   });
 
   it('must be a good one, and needs the old one', async () => {
