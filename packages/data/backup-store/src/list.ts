@@ -43,7 +43,10 @@ export interface SetEntry {
   readonly verified: SetState['verified'];
 }
 
-/** Everything in the store's folder, the newest first by what manifests say: by time, then by number; never by file times. */
+/**
+ * Everything in the store's folder, the newest first by what manifests say: by time, then by number; never by file times. What is dated in the
+ * future stands right before the set that was made after it.
+ */
 export async function listSets(context: StoreContext): Promise<readonly SetEntry[]> {
   const catalog = await readCatalog(context);
   const entries: SetEntry[] = [];
@@ -51,7 +54,7 @@ export async function listSets(context: StoreContext): Promise<readonly SetEntry
     const entry = await entryOf(context, name, catalog);
     if (entry !== undefined) entries.push(entry);
   }
-  return withNeeds(entries).toSorted(newestFirst);
+  return newestFirst(withNeeds(entries), context.now());
 }
 
 /** Sets that the catalog has seen, that nobody has removed by this program, and that are not there. */
@@ -203,7 +206,20 @@ function statusOf(code: string): SetStatus {
   }
 }
 
-function newestFirst(a: SetEntry, b: SetEntry): number {
-  const time = Date.parse(b.createdAt ?? '1970-01-01') - Date.parse(a.createdAt ?? '1970-01-01');
-  return time || (b.manifest?.sequence ?? 0) - (a.manifest?.sequence ?? 0) || (a.id < b.id ? -1 : 1);
+// By time, then by number. A set that is dated in the future was made with a wrong clock: its place is right before the set made after it.
+function newestFirst(entries: readonly SetEntry[], now: Date): readonly SetEntry[] {
+  const times = new Map<SetEntry, number>();
+  let nextMade = now.getTime();
+  for (const entry of entries.toSorted((a, b) => sequenceOf(b) - sequenceOf(a))) {
+    const time = Date.parse(entry.createdAt ?? '1970-01-01');
+    times.set(entry, time > now.getTime() ? nextMade : time);
+    if (entry.manifest !== undefined && time <= now.getTime()) nextMade = time;
+  }
+  return entries.toSorted(
+    (a, b) => (times.get(b) ?? 0) - (times.get(a) ?? 0) || sequenceOf(b) - sequenceOf(a) || (a.id < b.id ? -1 : 1),
+  );
+}
+
+function sequenceOf({ manifest }: SetEntry): number {
+  return manifest?.sequence ?? 0;
 }

@@ -374,6 +374,22 @@ describe('the list', () => {
     expect(entries[0]?.bytes).toBe(second.artifacts.reduce((sum, { cipher }) => sum + cipher.bytes, 0));
   });
 
+  it.each([366, -366])('a set made while the clock was wrong by %i days stands in no other’s way', async (days) => {
+    const small = { contents: { vault: { keys: 'x' } } };
+    const before = await makeSet(folder.store, small);
+    later(days * day);
+    const wrong = await makeSet(folder.store, small);
+    later(-days * day + 3_600_000);
+    const after = await makeSet(folder.store, small);
+    expect([before, wrong, after].map(({ sequence }) => sequence)).toEqual([1, 2, 3]);
+    const found = (await folder.store.list()).map(({ id }) => id);
+    expect(found).toEqual(days > 0 ? [after.id, wrong.id, before.id] : [after.id, before.id, wrong.id]);
+    // What is dated in the future counts for nothing and stays; what is dated too early is old, and goes.
+    const { plan } = await folder.store.rotate({ keepLast: 2 });
+    expect(plan.keep.map(({ id }) => id)).toEqual(expect.arrayContaining([after.id, before.id]));
+    expect(plan.remove.map(({ id }) => id)).toEqual(days > 0 ? [] : [wrong.id]);
+  });
+
   it('without a passphrase shows sets that are not proved; with a wrong one says so', async () => {
     const { id } = await makeSet(folder.store);
     const without = folder.reopen({ passphrase: undefined as never });
