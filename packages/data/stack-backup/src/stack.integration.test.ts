@@ -26,7 +26,7 @@ import {
 import { bytesOf } from './set-files.ts';
 import { compareStack } from './stack-backup.ts';
 
-vi.setConfig({ testTimeout: 420_000, hookTimeout: 420_000 });
+vi.setConfig({ testTimeout: 300_000, hookTimeout: 300_000 });
 
 // One stack, taken through its life in order: each test begins where the one before ended.
 let copy: Awaited<ReturnType<typeof checkoutCopy>>;
@@ -125,24 +125,24 @@ test('it is verified by restoring it; the control, a flipped bit, is found', asy
   expect(await verifyBackup({ store: control, id, docker, level: 1 })).toMatchObject({ verdict: 'invalid' });
 });
 
-test('databases come back from damage', async () => {
+test('databases come back from damage', async ({ signal }) => {
   const stack = await open();
   await damage(stack);
   expect(await contents(stack)).not.toEqual(before.contents);
   const damaged = await compareStack(stack, store, { id });
   expect(damaged.filter(({ differences }) => (differences ?? []).length > 0)).toHaveLength(2);
-  const restored = await restoreStack(stack, store, { id });
+  const restored = await restoreStack(stack, store, { id, signal });
   expect(restored.flatMap(({ differences }) => differences)).toEqual([]);
   expect(await contents(stack)).toEqual(before.contents);
 });
 
-test('everything comes back when containers, volumes, keys and configuration are gone', async () => {
+test('everything comes back when containers, volumes, keys and configuration are gone', async ({ signal }) => {
   await reset(await open());
   await rm(own.configHome, { recursive: true, force: true });
   await rm(join(copy.root, 'configs/vault'), { recursive: true });
   await rm(join(copy.root, 'infrastructure/compose'), { recursive: true });
   expect(await left(own.stack.project.id)).toEqual([]);
-  const report = await recoverStack(recovery());
+  const report = await recoverStack(recovery({ signal }));
   expect(report.record).toMatchObject({ kind: 'recover', outcome: 'recovered', backupId: id });
   expect(report.leftovers).toEqual([]);
   const stack = await open();
@@ -151,7 +151,7 @@ test('everything comes back when containers, volumes, keys and configuration are
   expect(await readdir(join(own.configHome, '.recovery'))).not.toContain('vault');
 });
 
-test('a recovery that is not proven puts everything back, and starts it', async () => {
+test('a recovery that is not proven puts everything back, and starts it', async ({ signal }) => {
   const stack = await open();
   {
     await using sql = await postgres(stack);
@@ -159,7 +159,7 @@ test('a recovery that is not proven puts everything back, and starts it', async 
   }
   const setting = join(copy.root, 'configs/vault/later.hcl');
   await writeFile(setting, '# later\n');
-  const failed = recoverStack(recovery({ store: withOtherExpectation(store) }));
+  const failed = recoverStack(recovery({ store: withOtherExpectation(store), signal }));
   await expect(failed).rejects.toMatchObject({ code: 'RECOVERY_ROLLED_BACK', details: { step: 'proof' } });
   {
     await using sql = await postgres(stack);
@@ -192,8 +192,8 @@ async function* changed(content: AsyncIterable<Uint8Array>): AsyncGenerator<Uint
   yield Buffer.from(JSON.stringify({ ...said, items }));
 }
 
-test('a drill beside the running stack leaves nothing', async () => {
-  const report = await drillStack(recovery());
+test('a drill beside the running stack leaves nothing', async ({ signal }) => {
+  const report = await drillStack(recovery({ signal }));
   expect(report.record).toMatchObject({ kind: 'drill', outcome: 'recovered' });
   expect(await left('devstack-drill-')).toEqual([]);
   expect(existsSync(join(own.configHome, '.recovery/drill'))).toBe(false);
