@@ -4,8 +4,9 @@ import { recover, runIn, type RecoverOptions, type RecoveryPlace } from './recov
 const clusterFolder = 'data';
 
 /**
- * Recovers on the volume of a stopped service and puts the result in the place of its cluster by one exchange of names. Gives the folder, on
- * the volume, in which the old one is kept. The image needs coreutils 9.5, which exchanges names. Throws RESTORE_FAILED, and then the old one is untouched.
+ * Recovers on the volume of a stopped service and puts the result in the place of its cluster by one exchange of names, for which the image
+ * needs coreutils 9.5. Gives the folder, on the volume, in which the old one is kept. Throws RESTORE_FAILED, and then the old one is
+ * untouched.
  */
 export async function installRecovered(
   place: RecoveryPlace,
