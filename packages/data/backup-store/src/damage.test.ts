@@ -13,7 +13,7 @@ import {
   writeFile,
 } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import {
   makeSet,
   otherPassphrase,
@@ -26,6 +26,9 @@ import {
 import { Keyring } from './keyring.ts';
 import { writeManifest } from './manifest-file.ts';
 import type { SetManifest, VerifyReport } from './index.ts';
+
+// OpenPGP makes each guess at a passphrase slow, and so each artifact here: a busy machine needs its time.
+vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
 
 // Made once: every test damages a copy.
 let whole: StoreFolder;

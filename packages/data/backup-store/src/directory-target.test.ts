@@ -1,10 +1,13 @@
 import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { afterAll, expect, it } from 'vitest';
+import { afterAll, expect, it, vi } from 'vitest';
 import { offsiteSuite } from '../test/offsite-suite.ts';
 import { makeSet, storeFolder } from '../test/store-folder.ts';
 import { directoryTarget } from './index.ts';
+
+// OpenPGP makes each guess at a passphrase slow, and so each artifact here: a busy machine needs its time.
+vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
 
 const folders: string[] = [];
 afterAll(async () => {

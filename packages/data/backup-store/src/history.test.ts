@@ -1,8 +1,11 @@
 import { appendFile, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { makeSet, storeFolder, type StoreFolder } from '../test/store-folder.ts';
 import { monthlySummaries, type HistoryRecord } from './index.ts';
+
+// OpenPGP makes each guess at a passphrase slow, and so each artifact here: a busy machine needs its time.
+vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
 
 const day = 86_400_000;
 let folder: StoreFolder;

@@ -1,9 +1,12 @@
 import { mkdir, readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { defaultPolicy } from '@devstack-core/backup-rotation';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { makeSet, snapshot, storeFolder, type StoreFolder } from '../test/store-folder.ts';
 import type { BackupStore, SetManifest, StoreStep } from './index.ts';
+
+// OpenPGP makes each guess at a passphrase slow, and so each artifact here: a busy machine needs its time.
+vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
 
 const day = 86_400_000;
 let folder: StoreFolder;

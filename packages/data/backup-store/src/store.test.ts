@@ -1,7 +1,7 @@
 import { lstat, mkdir, readdir, readFile, rm, stat, symlink, truncate, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Secret } from '@devstack-core/redaction';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import {
   addPart,
   beginSet,
@@ -18,6 +18,9 @@ import {
   twoServices,
   type StoreFolder,
 } from '../test/store-folder.ts';
+
+// OpenPGP makes each guess at a passphrase slow, and so each artifact here: a busy machine needs its time.
+vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
 
 let folder: StoreFolder;
 beforeEach(async () => {
