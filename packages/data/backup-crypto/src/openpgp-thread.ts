@@ -5,9 +5,9 @@ import { openPgp, OpenPgpFailure, type OpenPgpJob } from './openpgp-message.ts';
 import type { FromWorker, ToWorker } from './openpgp-protocol.ts';
 
 // Below this, starting a thread (about 0.1 s) takes longer than the work.
-const smallBytes = 2 * 1024 * 1024;
-// How much may lie before the thread and not be taken yet.
-const aheadBytes = 2 * 1024 * 1024;
+const smallBytes = 1024 * 1024;
+// How much may lie before the thread and not be taken yet: compression goes on while it starts.
+const aheadBytes = 4 * 1024 * 1024;
 
 // A Buffer of this size or more is no part of Node's pool, which several share.
 const aloneBytes = 128 * 1024;
