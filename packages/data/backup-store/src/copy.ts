@@ -108,8 +108,12 @@ async function copyOne(
     await send(file, cipher);
     await context.step('copy:artifact', manifest.id);
   }
-  for (const file of [setFiles.sums, setFiles.card, setFiles.manifest])
-    await send(file, await measureFile(join(folder, file), signal));
+  for (const file of [setFiles.sums, setFiles.card, setFiles.manifest]) {
+    const measured = await measureFile(join(folder, file), signal);
+    const written = manifest.texts[file] ?? measured.sha256;
+    if (written !== measured.sha256) throw damaged(join(folder, file), manifest.id);
+    await send(file, measured);
+  }
   await context.step('copy:manifest', manifest.id);
 }
 
@@ -136,7 +140,11 @@ async function refuseDamaged(
 ): Promise<void> {
   const measured = await measureFile(path, signal);
   if (measured.bytes === bytes && measured.sha256 === sha256) return;
-  throw storeError(
+  throw damaged(path, id);
+}
+
+function damaged(path: string, id: string): Error {
+  return storeError(
     BackupStoreErrorCode.incomplete,
     `${path} is damaged, so the backup ${id} is not copied.`,
     'Copy another one.',

@@ -131,6 +131,14 @@ describe('rotation', () => {
       );
   });
 
+  it('is not confused by what lies about unfinished', async () => {
+    await sets(2);
+    for (const name of ['.20200101_000000.partial', '.20200101_000000.fetch'])
+      await mkdir(join(folder.directory, name));
+    expect((await store.rotate({ keepLast: 1 })).removed).toHaveLength(1);
+    expect(await readdir(folder.directory)).not.toContain('.20200101_000000.partial');
+  });
+
   it('waits for nobody: while a backup is being made it is refused', async () => {
     await sets(2);
     await using draft = await store.create({ project: 'p', kind: 'full', encrypted: false });

@@ -1,3 +1,4 @@
+import { basename } from 'node:path';
 import {
   planRotation,
   recheck,
@@ -88,10 +89,11 @@ export async function rotationSets(context: StoreContext): Promise<readonly Rota
 }
 
 function rotationSet({ allowUnencrypted }: StoreContext, entry: SetEntry): RotationSet {
-  const { manifest, id, status, trust, bytes, pinned, needs, services, verifiedServices } = entry;
+  const { manifest, id, path, status, trust, bytes, pinned, needs, services, verifiedServices } = entry;
   const isOurs = status === 'complete' && (trust === 'authentic' || (trust === 'plain' && allowUnencrypted));
   return {
-    id: status === 'partial' ? `${id} (unfinished)` : id,
+    // An unfinished one may be called as a finished one is, but for its folder.
+    id: status === 'partial' ? basename(path) : id,
     createdAt: entry.createdAt ?? '',
     localDate: manifest?.localDate ?? entry.createdAt?.slice(0, 10) ?? '',
     timeZone: manifest?.timeZone ?? 'UTC',

