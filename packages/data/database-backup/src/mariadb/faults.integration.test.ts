@@ -34,9 +34,10 @@ beforeAll(async () => {
      CREATE PROCEDURE shop.write() BEGIN
        WHILE (SELECT go FROM shop.flag) = 1 DO
          START TRANSACTION;
-         UPDATE bank.a SET v = v + 1 WHERE id = 1 + FLOOR(RAND() * 100);
+         SET @id = 1 + FLOOR(RAND() * 100);
+         UPDATE bank.a SET v = v + 1 WHERE id = @id;
          INSERT INTO bank.log (r, f) VALUES (RAND(), RAND());
-         UPDATE shop.b SET v = v - 1 WHERE id = 1 + FLOOR(RAND() * 100);
+         UPDATE shop.b SET v = v - 1 WHERE id = @id;
          COMMIT;
          INSERT INTO bank.old_log (r) VALUES (RAND());
          DO NEXTVAL(bank.sq);

@@ -58,23 +58,16 @@ export async function holdMoment(options: MomentOptions): Promise<Moment> {
   const takeMoment = async (): Promise<string> => {
     // In this order: the lock is given back first.
     await using _patience = await allowPauses(open);
+    for (const catalog of catalogs) {
+      const refusal = await lockVersionless(catalog, options.transactional, locks.get(catalog.database));
+      if (refusal !== undefined) refusals.set(catalog.database, refusal);
+    }
     await using lock = await lockCommits(open, options.isMariadb);
     await session.query(
       'SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ;\nSTART TRANSACTION WITH CONSISTENT SNAPSHOT',
     );
     const begun = Promise.all([...dumps.values()].map((dump) => dump.begin()));
     begun.catch(() => undefined);
-    for (const catalog of catalogs) {
-      const { database } = catalog;
-      const names = versionlessTables(catalog, options.transactional);
-      const list = names.map((name) => `${qualified(database, name)} READ`).join(', ');
-      const refusal = await refusalOf(
-        locks.get(database),
-        `SET SESSION lock_wait_timeout=${lockWithinSeconds};\nLOCK TABLES ${list}`,
-      );
-      if (refusal !== undefined)
-        refusals.set(database, `Tables without transactions (${names.join(', ')}) could not be locked: ${refusal}`);
-    }
     await begun;
     const moment = await clock(session);
     // Held until now, or not to be relied on.
@@ -123,6 +116,24 @@ async function clock(session: MariadbSession): Promise<string> {
 }
 
 const lockWithinSeconds = '10';
+
+// Before commits are held back: a writer that has such a table and waits to commit would keep it. And by this statement, which lets no
+// writer queue up for the table itself, where it would keep readers waiting behind it.
+async function lockVersionless(
+  catalog: Catalog,
+  transactional: ReadonlySet<string>,
+  session: MariadbSession | undefined,
+): Promise<string | undefined> {
+  const names = versionlessTables(catalog, transactional);
+  const list = names.map((name) => qualified(catalog.database, name)).join(', ');
+  const refusal = await refusalOf(
+    session,
+    `SET SESSION lock_wait_timeout=${lockWithinSeconds};\nFLUSH TABLES ${list} WITH READ LOCK`,
+  );
+  return refusal === undefined
+    ? undefined
+    : `Tables without transactions (${names.join(', ')}) could not be locked: ${refusal}`;
+}
 
 interface CommitLock extends AsyncDisposable {
   /** Why it was not held all the time. */
