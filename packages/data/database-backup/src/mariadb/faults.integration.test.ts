@@ -103,22 +103,26 @@ describe('writers at full speed', () => {
 });
 
 describe('a dump', () => {
-  it('that waits longer than the server is patient goes on, and the server is as patient as before', async () => {
-    await run(source.admin, 'SET GLOBAL net_write_timeout = 1');
-    try {
-      for await (const part of mariadbAdapter.open({ ...source, databases: ['large'] })) {
+  it(
+    'that waits longer than the server is patient goes on, and the server is as patient as before',
+    { timeout: 120_000 },
+    async () => {
+      await run(source.admin, 'SET GLOBAL net_write_timeout = 1');
+      try {
+        for await (const part of mariadbAdapter.open({ ...source, databases: ['large'] })) {
+          await delay(3000);
+          expect((await collect(part.content())).length).toBeGreaterThan(part.isSecret === true ? 0 : 19_000_000);
+        }
+        expect(await run(source.admin, 'SELECT @@GLOBAL.net_write_timeout')).toBe('1');
+        // The control: whoever may not ask for patience has none.
+        const part = await firstPart(mariadbAdapter.open({ ...weak, databases: ['large'] }));
         await delay(3000);
-        expect((await collect(part.content())).length).toBeGreaterThan(part.isSecret === true ? 0 : 19_000_000);
+        await expect(collect(part.content())).rejects.toMatchObject({ code: 'DUMP_FAILED' });
+      } finally {
+        await run(source.admin, 'SET GLOBAL net_write_timeout = 60');
       }
-      expect(await run(source.admin, 'SELECT @@GLOBAL.net_write_timeout')).toBe('1');
-      // The control: whoever may not ask for patience has none.
-      const part = await firstPart(mariadbAdapter.open({ ...weak, databases: ['large'] }));
-      await delay(3000);
-      await expect(collect(part.content())).rejects.toMatchObject({ code: 'DUMP_FAILED' });
-    } finally {
-      await run(source.admin, 'SET GLOBAL net_write_timeout = 60');
-    }
-  });
+    },
+  );
 
   it.each([
     [
@@ -195,18 +199,22 @@ describe('a dump', () => {
     await expect(reading).rejects.toMatchObject({ code: 'INTERRUPTED' });
   });
 
-  it.each(['begun', 'read to its middle'])('that is cut off when it has %s leaves no program behind', async (when) => {
-    const dying = dyingDocker(docker, 10_000);
-    for await (const part of mariadbAdapter.open({ ...source, docker: dying.docker, databases: ['large'] })) {
-      if (when !== 'begun') await part.content()[Symbol.asyncIterator]().next();
-      // The control: there are some.
-      expect(await programs()).toContain('mariadb-dump');
-      dying.die();
-      break;
-    }
-    await expect.poll(programs, { timeout: 20_000 }).toEqual([]);
-    expect(await run(source.admin, 'SELECT COUNT(*) FROM information_schema.INNODB_TRX')).toBe('0');
-  });
+  it.each(['begun', 'read to its middle'])(
+    'that is cut off when it has %s leaves no program behind',
+    { timeout: 120_000 },
+    async (when) => {
+      const dying = dyingDocker(docker, 10_000);
+      for await (const part of mariadbAdapter.open({ ...source, docker: dying.docker, databases: ['large'] })) {
+        if (when !== 'begun') await part.content()[Symbol.asyncIterator]().next();
+        // The control: there are some.
+        expect(await programs()).toContain('mariadb-dump');
+        dying.die();
+        break;
+      }
+      await expect.poll(programs, { timeout: 45_000 }).toEqual([]);
+      expect(await run(source.admin, 'SELECT COUNT(*) FROM information_schema.INNODB_TRX')).toBe('0');
+    },
+  );
 });
 
 describe('a restore', () => {
