@@ -7,7 +7,7 @@ import type { FromWorker, ToWorker } from './openpgp-protocol.ts';
 // Below this, starting a thread (about 0.1 s) takes longer than the work.
 const smallBytes = 1024 * 1024;
 // How much may lie before the thread and not be taken yet: compression goes on while it starts.
-const aheadBytes = 4 * 1024 * 1024;
+const aheadBytes = { lock: 4 * 1024 * 1024, unlock: 1024 * 1024 };
 
 // A Buffer of this size or more is no part of Node's pool, which several share.
 const aloneBytes = 128 * 1024;
@@ -119,7 +119,7 @@ async function* inThread(
       const bytes = chunk.length >= aloneBytes ? (chunk as Uint8Array<ArrayBuffer>) : new Uint8Array(chunk);
       ahead += bytes.length;
       post({ kind: 'input', bytes }, [bytes.buffer]);
-      while (ahead > aheadBytes && !stopped && failed === undefined)
+      while (ahead > aheadBytes[job.kind] && !stopped && failed === undefined)
         await new Promise<void>((resolve) => woken.push(resolve));
       // Also ends the source, whose own clean-up is waited for.
       if (stopped || failed !== undefined) return;

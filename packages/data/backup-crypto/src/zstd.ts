@@ -5,7 +5,8 @@ import { FrameSplitter } from './zstd-frames.ts';
 const frameBytes = 1024 * 1024;
 // As many frames as are compressed at once, each in a thread of Node's pool.
 const framesAtOnce = 2;
-const decompressedBytes = 512 * 1024;
+/** Size of the memory that the decompressor fills, piece by piece. */
+export const decompressedBytes: number = 512 * 1024;
 const params = { [constants.ZSTD_c_compressionLevel]: 3, [constants.ZSTD_c_checksumFlag]: 1 };
 
 /** Where the content of a zstd stream does not end with a frame. */
