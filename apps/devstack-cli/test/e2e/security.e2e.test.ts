@@ -439,6 +439,7 @@ describe('a certificate that lives half a minute', () => {
   const served = async (): Promise<string> => (await probe(['postgres', 5432, 'postgres'])).certificate?.serial ?? '';
 
   test('is renewed by the watch under load without a failed query; a restart would fail some', async () => {
+    await stack.expectRun(0, ['up'], { env });
     // What it had from its start is nearly over by now.
     await stack.expectRun(0, ['certs', 'renew', 'postgres', '--force'], { env });
     const serials = new Set([await served()]);

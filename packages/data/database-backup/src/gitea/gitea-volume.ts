@@ -52,7 +52,7 @@ export async function openGiteaVolume(
     user: '0:0',
     env: { HOME: '/tmp', GIT_CONFIG_NOSYSTEM: '1' },
     binds: [`${place.volume}:${mountPoint}:nocopy`],
-    tmpfs: { '/tmp': 'mode=1777,size=64m' },
+    tmpfs: { '/tmp': 'mode=1777,size=256m' },
     capAdd: ['DAC_OVERRIDE', 'CHOWN', 'FOWNER', 'FSETID'],
     ...(signal === undefined ? {} : { signal }),
   });
