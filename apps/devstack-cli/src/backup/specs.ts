@@ -43,17 +43,12 @@ export const backupCommands: readonly CommandSpec[] = [
     flags: {
       only,
       incremental: { type: 'boolean', describe: 'Only what changed since the latest set; it is needed to restore' },
-      physical: {
-        type: 'boolean',
-        describe: 'PostgreSQL also as files and write-ahead log, for increments and points in time',
-      },
       fingerprints: {
         type: 'boolean',
         describe: 'Do not count and sum the content: a verification has nothing to compare then',
         default: true,
       },
       encrypt: { type: 'boolean', describe: 'Do not encrypt: leaves every password readable', default: true },
-      recipient: { type: 'string', value: 'file', describe: 'An OpenPGP public key that may also decrypt' },
       rotate: { type: 'boolean', describe: 'Afterwards remove the sets that need not be kept' },
       'copy-to': { type: 'string', value: 'target', describe: 'Afterwards copy it: a folder, or s3://bucket/prefix' },
       metrics: { type: 'string', value: 'file', describe: 'Also write a file for a textfile collector of Prometheus' },
@@ -115,7 +110,6 @@ export const backupCommands: readonly CommandSpec[] = [
         value: 'folder',
         describe: 'Only decrypt the files into this folder; no service is touched',
       },
-      'to-time': { type: 'string', value: 'time', describe: 'PostgreSQL as it was then, e.g. 2026-11-21T10:30:00Z' },
       yes,
       ...common,
     },
