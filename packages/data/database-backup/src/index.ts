@@ -41,9 +41,6 @@ export type { RedisNode, RedisPlace } from './redis/redis-place.ts';
 export { rehearser, type Rehearsal, type Rehearser } from './rehearsal.ts';
 export { execSupervised, type SupervisedOptions } from './supervised-program.ts';
 export { startThrowaway, sweepThrowaways, throwawayLabels, type ThrowawayContainerOptions } from './throwaway.ts';
-export { createGiteaAdapter, giteaAdapter, type GiteaAdapterOptions } from './gitea/gitea-adapter.ts';
-export { finishGiteaRestore } from './gitea/gitea-hooks.ts';
-export type { GiteaPlace } from './gitea/gitea-place.ts';
 export { volumeAdapter } from './volume/volume-adapter.ts';
 export type { VolumePlace } from './volume/volume-place.ts';
 export type {

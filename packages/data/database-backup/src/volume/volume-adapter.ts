@@ -136,5 +136,6 @@ async function fill(
   await run('find', mountPoint, '-mindepth', '1', '!', '-path', `${mountPoint}/${marker}`, '-delete');
   await unpackFolder(place, container.id, mountPoint, content, signal);
   await run('sync', '-f', mountPoint);
-  await run('rm', `${mountPoint}/${marker}`);
+  // Taking the mark away is no change of the folder's.
+  await run('sh', '-euc', 'at=$(stat -c %y "$1"); rm "$1/$2"; touch -d "$at" "$1"', 'sh', mountPoint, marker);
 }

@@ -164,7 +164,7 @@ describe('a volume', { timeout: 180_000 }, () => {
     for (const header of evil) {
       const tar = pack();
       tar.entry({ name: 'link', type: 'symlink', linkname: '/tmp' });
-      tar.entry(header);
+      tar.entry(header, Buffer.alloc(0));
       tar.finalize();
       await expect(
         volumeAdapter.restore({ ...place, volume: `${prefix}-evil` }, part.stored, chunked(await buffer(tar))),
