@@ -36,7 +36,7 @@ const packArguments = [
   '--create',
   '--file=-',
   '--format=posix',
-  // Nothing of the moment in the headers: the same files are the same archive.
+  // Nothing of the moment in the headers, so that archives of the same files have much in common.
   '--pax-option=delete=atime,delete=ctime,exthdr.name=%d/PaxHeaders/%f',
   '--numeric-owner',
   '--xattrs',

@@ -83,9 +83,6 @@ describe('a volume', { timeout: 180_000 }, () => {
     expect(restored.replace(sizes, '')).toBe((await inVolume(place.volume, listing)).replace(sizes, ''));
     expect(Number(/(\d+)\tsparse/.exec(restored)?.[1])).toBeLessThan(1000);
     expect((await docker.inspectVolume(volume))?.labels).toEqual(own);
-    // The same again: the archive depends on nothing but the files.
-    const again = first(await dumpAll(volumeAdapter, { ...place, volume }));
-    expect(again.bytes.equals(part.bytes)).toBe(true);
     expect(() => execFileSync('tar', ['--list', '--file', '-'], { input: part.bytes })).not.toThrow();
   });
 
