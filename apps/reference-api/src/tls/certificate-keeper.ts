@@ -1,4 +1,4 @@
-import { needsRenewal, renewalTime, type LeafCertificate } from '@devstack-core/certificates';
+import { needsRenewal, renewalTime, type LeafCertificate, type Lifetime } from '@devstack-core/certificates';
 import { DevstackError, isDevstackError } from '@devstack-core/errors';
 import { ReferenceApiErrorCode } from '../errors.ts';
 import type { Checked } from '../health.ts';
@@ -29,7 +29,7 @@ export class CertificateKeeper implements Checked, Disposable {
   readonly name: string = 'certificate';
   readonly #options: CertificateKeeperOptions;
   readonly #jitter: number = Math.random();
-  #served: { readonly notBefore: Date; readonly notAfter: Date; readonly roots: string } | undefined;
+  #served: (Lifetime & { readonly roots: string }) | undefined;
   #failures = 0;
   #isWanted = false;
   #timer: NodeJS.Timeout | undefined;
@@ -89,8 +89,7 @@ export class CertificateKeeper implements Checked, Disposable {
       const leaf = await issue();
       if (this.#hasEnded) return;
       serve(leaf);
-      // Counted from now: Vault dates certificates back a little, which one of a minute would not live through.
-      this.#served = { notBefore: new Date(), notAfter: leaf.notAfter, roots: trusted };
+      this.#served = { notBefore: leaf.notBefore, notAfter: leaf.notAfter, issuedAt: new Date(), roots: trusted };
       this.#failures = 0;
       metrics.certificate(leaf.notAfter.getTime() / 1000);
       metrics.renewal(true);

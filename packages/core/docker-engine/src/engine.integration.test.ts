@@ -12,6 +12,8 @@ import { connectDocker, type DockerEngine } from './index.ts';
 
 const image = 'devstack/base:local';
 const prefix = `de-test-${randomBytes(4).toString('hex')}`;
+// Of its own: what a killed run left must not stop the next one.
+const net = `10.213.${parseInt(prefix.slice(-2), 16)}`;
 const labels = { 'com.docker.compose.project': prefix, 'com.docker.compose.service': 'sleeper' };
 let engine: DockerEngine;
 let sleeper: string;
@@ -137,8 +139,8 @@ describe('containers', () => {
     await engine.ensureVolume({ name: `${prefix}-data`, labels });
     await engine.createNetwork({
       name: `${prefix}-net`,
-      subnet: '10.213.77.0/24',
-      gateway: '10.213.77.1',
+      subnet: `${net}.0/24`,
+      gateway: `${net}.1`,
       internal: true,
       labels,
     });
@@ -153,7 +155,7 @@ describe('containers', () => {
       tmpfs: { '/run/x': 'size=1m' },
       network: `${prefix}-net`,
       networkAliases: ['alias-x'],
-      address: '10.213.77.9',
+      address: `${net}.9`,
       ports: [{ containerPort: 80, hostPort: 18_080 }, { containerPort: 81 }],
       capAdd: ['NET_BIND_SERVICE'],
       capDrop: ['ALL'],
@@ -184,14 +186,14 @@ describe('containers', () => {
     await engine.startContainer(made.id);
     const running = await engine.inspectContainer(made.id);
     expect(running.networks[`${prefix}-net`]).toMatchObject({
-      ip: '10.213.77.9',
+      ip: `${net}.9`,
       aliases: expect.arrayContaining(['alias-x']) as unknown,
     });
     expect(await engine.inspectNetwork(`${prefix}-net`)).toMatchObject({
       internal: true,
-      subnets: ['10.213.77.0/24'],
-      gateways: ['10.213.77.1'],
-      containers: [{ address: '10.213.77.9' }],
+      subnets: [`${net}.0/24`],
+      gateways: [`${net}.1`],
+      containers: [{ address: `${net}.9` }],
     });
     await expect(engine.removeVolume(`${prefix}-data`)).rejects.toMatchObject({ code: 'DOCKER_CONFLICT' });
     await expect(engine.createContainer({ name: `${prefix}-full`, image, argv: ['true'] })).rejects.toMatchObject({
