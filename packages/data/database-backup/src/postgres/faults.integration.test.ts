@@ -157,13 +157,16 @@ async function differences(expected: Fingerprint, place: PostgresPlace, part: St
   return compareFingerprints(expected, await postgresAdapter.fingerprint(place, part));
 }
 
+// The reading goes on meanwhile: the engine answers nothing about a container in which a program has ended whose output is not read.
 async function disturbed(disturb: () => Promise<void>, signal?: AbortSignal): Promise<void> {
   let size = 0;
+  let disturbance: Promise<void> | undefined;
   for await (const chunk of dumpPostgresDatabase(source, 'big', { signal })) {
     const wasBefore = size < mebibyte;
     size += chunk.length;
-    if (wasBefore && size >= mebibyte) await disturb();
+    if (wasBefore && size >= mebibyte) disturbance = disturb();
   }
+  await disturbance;
 }
 
 async function killPrograms(name: string): Promise<void> {
