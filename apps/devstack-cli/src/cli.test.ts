@@ -23,6 +23,7 @@ describe('the command line', () => {
     ['images build --rebuild', 'images', { action: 'build', rebuild: true }],
     ['reset --dry-run', 'reset', { 'dry-run': true }],
     ['audit all --format json --format sarif', 'audit all', { format: 'sarif' }],
+    ['backup create --recipient a --recipient b', 'backup create', { recipient: ['a', 'b'] }],
     ['logs redis-1 redis-2 --tail 1 --tail 2', 'logs', { services: ['redis-1', 'redis-2'], tail: '2' }],
   ];
 

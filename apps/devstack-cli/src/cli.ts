@@ -120,9 +120,9 @@ function add(parser: Argv, word: string | readonly string[], spec: CommandSpec, 
 
 // yargs makes a list of a flag that is given twice, which nobody reads: it counts as it was given last.
 function lastOfEach(spec: CommandSpec, args: Arguments): Arguments {
-  const given = Object.keys(allFlags(spec)).map((name) => {
+  const given = Object.entries(allFlags(spec)).map(([name, { repeatable = false }]) => {
     const value = args[name];
-    return [name, Array.isArray(value) ? (value.at(-1) as unknown) : value] as const;
+    return [name, Array.isArray(value) && !repeatable ? (value.at(-1) as unknown) : value] as const;
   });
   return { ...args, ...Object.fromEntries(given) };
 }

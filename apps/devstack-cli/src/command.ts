@@ -16,6 +16,8 @@ export interface Flag {
   readonly value?: string;
   readonly choices?: readonly string[];
   readonly default?: boolean | string | number;
+  /** May be given more than once: read it with `listArgument`. */
+  readonly repeatable?: boolean;
 }
 
 /** The words after the command's name: `[services..]`, `<service>`, `[-- argv..]`. */

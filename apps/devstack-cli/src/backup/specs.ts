@@ -13,6 +13,13 @@ const directory = {
   value: 'folder',
   describe: 'Where the sets are; ~/devstack-backups unless given, or DEVSTACK_BACKUP_DIRECTORY',
 } as const;
+const recipient = {
+  type: 'string',
+  value: 'file',
+  repeatable: true,
+  describe:
+    "Somebody's OpenPGP public key, whose private key opens the set, too; once for each, or DEVSTACK_BACKUP_RECIPIENTS",
+} as const;
 const only = {
   type: 'string',
   value: 'services',
@@ -49,6 +56,7 @@ export const backupCommands: readonly CommandSpec[] = [
         default: true,
       },
       encrypt: { type: 'boolean', describe: 'Do not encrypt: leaves every password readable', default: true },
+      recipient,
       rotate: { type: 'boolean', describe: 'Afterwards remove the sets that need not be kept' },
       'copy-to': { type: 'string', value: 'target', describe: 'Afterwards copy it: a folder, or s3://bucket/prefix' },
       metrics: { type: 'string', value: 'file', describe: 'Also write a file for a textfile collector of Prometheus' },
@@ -58,6 +66,7 @@ export const backupCommands: readonly CommandSpec[] = [
       ['devstack backup create', 'everything, to ~/devstack-backups'],
       ['devstack backup create --only postgres,vault', 'two services'],
       ['devstack backup create --incremental', 'only what changed'],
+      ['devstack backup create --recipient ~/ada.asc', 'Ada opens it with gpg and her own key'],
     ],
     json: true,
     run: async (args, context) => (await import('../commands/backup/create.ts')).run(args, context),
@@ -191,6 +200,7 @@ export const backupCommands: readonly CommandSpec[] = [
     positionals: [{ name: 'action', describe: 'show (unless given), install or remove' }],
     flags: {
       with: { type: 'string', choices: ['systemd', 'cron'], value: 'what', describe: 'systemd unless it is not here' },
+      recipient,
       ...common,
     },
     examples: [
@@ -205,7 +215,7 @@ export const backupCommands: readonly CommandSpec[] = [
     aliases: ['vault-backup'],
     group: 'Backup',
     describe: "Vault alone: its data, keys, logins and certificates, under the folder's vault/",
-    flags: { ...common },
+    flags: { recipient, ...common },
     examples: [['devstack vault backup', 'an encrypted set of Vault alone']],
     json: true,
     run: async (args, context) => (await import('../commands/backup/vault.ts')).backup(args, context),
@@ -279,7 +289,7 @@ export const backupCommands: readonly CommandSpec[] = [
     name: 'snapshot create',
     group: 'Backup',
     describe: 'Stop the stack for a moment and copy every volume as it is',
-    flags: { yes, ...common },
+    flags: { yes, recipient, ...common },
     examples: [['devstack snapshot create', 'before something risky']],
     json: true,
     run: async (args, context) => (await import('../commands/backup/snapshot.ts')).create(args, context),

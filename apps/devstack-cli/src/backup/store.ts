@@ -5,6 +5,7 @@ import { openBackupStore, type BackupStore, type SetEntry } from '@devstack-core
 import { DevstackError, isDevstackError } from '@devstack-core/errors';
 import { stringArgument, type Arguments } from '../command.ts';
 import type { Context } from '../context.ts';
+import { readRecipients } from './recipients.ts';
 import { readPassphrase, type PassphraseUse } from './passphrase.ts';
 
 /** Folders inside a folder of backups that are stores of their own. */
@@ -30,7 +31,10 @@ export async function openStore(
 ): Promise<BackupStore> {
   const { use } = options;
   const passphrase = use === undefined ? undefined : await readPassphrase(args, context, use);
+  // Sets that are made automatically, before something that cannot be undone, have the same readers.
+  const recipients = use === 'new' ? await readRecipients(args, context) : [];
   return openBackupStore({
+    recipients,
     directory: backupDirectory(args, context, options.project, options.part),
     tool: toolOf('devstack', import.meta.url),
     ...(passphrase === undefined ? {} : { passphrase }),

@@ -65,6 +65,15 @@ async function* locked(
   }
 }
 
+/** The fingerprint of an armored public key that can encrypt, 40 or 64 upper-case hex digits. Throws `BACKUP_RECIPIENT_INVALID`. */
+export async function recipientFingerprint(armoredKey: string): Promise<string> {
+  try {
+    return (await readRecipient(armoredKey)).getFingerprint().toUpperCase();
+  } catch (error) {
+    throw recipientInvalid(error instanceof Error ? error.message : 'unknown');
+  }
+}
+
 async function jobOf(passphrases: readonly Secret[], recipients: readonly string[]): Promise<OpenPgpJob> {
   if (passphrases.length + recipients.length === 0)
     throw inputError(
@@ -74,10 +83,7 @@ async function jobOf(passphrases: readonly Secret[], recipients: readonly string
     );
   for (const passphrase of passphrases) checkPassphrase(passphrase);
   // Before anything is read from the source.
-  for (const recipient of recipients)
-    await readRecipient(recipient).catch((error: unknown) => {
-      throw recipientInvalid(error instanceof Error ? error.message : 'unknown');
-    });
+  for (const recipient of recipients) await recipientFingerprint(recipient);
   return { kind: 'lock', passphrases: passphrases.map((passphrase) => passphrase.reveal()), recipients };
 }
 

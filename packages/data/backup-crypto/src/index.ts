@@ -1,5 +1,5 @@
 export { checkPassphrase, generatePassphrase, readPassphraseFile, readPassphraseStream } from './passphrase.ts';
-export { encrypt, encryptToFile } from './encrypt.ts';
+export { encrypt, encryptToFile, recipientFingerprint } from './encrypt.ts';
 export { decryptToFile, openVerified, reencryptFile, verifyFile } from './decrypt.ts';
 export { sweepStaging } from './staging.ts';
 export { authenticate, deriveManifestKey, isAuthentic, manifestKeyParameters } from './manifest-key.ts';

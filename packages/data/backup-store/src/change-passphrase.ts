@@ -13,7 +13,7 @@ import { Keyring, type SetKey } from './keyring.ts';
 import { listSets } from './list.ts';
 import { lockStore } from './lock.ts';
 import { writeManifest, type ReadManifest } from './manifest-file.ts';
-import { ownArtifacts, type ArtifactRecord, type SetManifest } from './manifest.ts';
+import { ownArtifacts, publicKeysOf, type ArtifactRecord, type SetManifest } from './manifest.ts';
 import { revisedFile } from './names.ts';
 import { expectation } from './open.ts';
 import { readTrusted } from './read.ts';
@@ -129,7 +129,7 @@ async function rewriteArtifact(
     compress: 'zstd',
     expect: expectation(record),
     passphrase: set.key.passphrase,
-    next: { passphrases: [key.passphrase] },
+    next: { passphrases: [key.passphrase], recipients: publicKeysOf(set.manifest) },
     ...(isKeyed ? { plainKey: set.key.plain } : {}),
   });
   // Read back before the old one goes; this also gives the digest under the new key.

@@ -36,6 +36,8 @@ export type StoreStep = (typeof storeSteps)[number];
 export interface StoreContext {
   readonly directory: string;
   readonly keyring: Keyring;
+  /** Armored public keys that new sets are encrypted with, too. */
+  readonly recipients: readonly string[];
   readonly allowUnencrypted: boolean;
   readonly tool: { readonly name: string; readonly version: string };
   readonly undoWindowMs: number;

@@ -1,5 +1,6 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { recipientFingerprint } from '@devstack-core/backup-crypto';
 import { ensurePrivateDirectory, writeFileDurable, type Lease } from '@devstack-core/durable-files';
 import { isDevstackError } from '@devstack-core/errors';
 import { civilDate } from '@devstack-core/backup-rotation';
@@ -11,7 +12,7 @@ import { namesIn, removeFolder, syncFolder } from './files.ts';
 import { appendHistory } from './history.ts';
 import { listSets, type SetEntry } from './list.ts';
 import { lockStore } from './lock.ts';
-import { manifestSchema, type Metadata } from './manifest.ts';
+import { manifestSchema, type Metadata, type Recipient } from './manifest.ts';
 import { freeId, isSetId, setIdAt, unfinishedOf } from './names.ts';
 import { readTrusted } from './read.ts';
 import { ensureSpace } from './space.ts';
@@ -34,7 +35,7 @@ export interface CreateOptions {
 
 /**
  * Begins a set: takes the store's lock, sweeps what killed runs left, checks the space, makes the folder. Throws `BACKUP_LOCKED`,
- * `BACKUP_NO_SPACE`, `BACKUP_PASSPHRASE_NEEDED`, and for the parent what `read` throws.
+ * `BACKUP_NO_SPACE`, `BACKUP_PASSPHRASE_NEEDED`, `BACKUP_RECIPIENT_INVALID`, and for the parent what `read` throws.
  */
 export async function createSet(context: StoreContext, options: CreateOptions): Promise<SetDraft> {
   await ensurePrivateDirectory(context.directory);
@@ -70,6 +71,7 @@ async function begin(context: StoreContext, options: CreateOptions, lease: Lease
       'An encrypted backup needs a passphrase, and none was given.',
       'Give one, or switch encryption off for this backup.',
     );
+  const recipients = options.encrypted ? await recipientsOf(context) : [];
   const expectedBytes = options.expectedBytes ?? lastSize(sets, options);
   await ensureSpace(context, expectedBytes);
   const catalog = await readCatalog(context);
@@ -91,6 +93,7 @@ async function begin(context: StoreContext, options: CreateOptions, lease: Lease
     tool: context.tool,
     host: options.host ?? {},
     encrypted: options.encrypted,
+    ...(recipients.length === 0 ? {} : { recipients }),
   } as const;
   const folder = layout.partial(directory, id);
   await mkdir(folder, { mode: 0o700 });
@@ -103,6 +106,15 @@ async function begin(context: StoreContext, options: CreateOptions, lease: Lease
     throw error;
   }
   return new SetDraft({ context, lease, head, folder, key, parent, signal: options.signal });
+}
+
+async function recipientsOf({ recipients }: StoreContext): Promise<readonly Recipient[]> {
+  const found = new Map<string, Recipient>();
+  for (const publicKey of recipients) {
+    const fingerprint = await recipientFingerprint(publicKey);
+    found.set(fingerprint, { fingerprint, publicKey });
+  }
+  return [...found.values()];
 }
 
 async function parentOf(context: StoreContext, { kind, parent }: CreateOptions): ReturnType<typeof readParent> {

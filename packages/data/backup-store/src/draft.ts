@@ -12,7 +12,9 @@ import { appendHistory } from './history.ts';
 import type { SetKey } from './keyring.ts';
 import { writeManifest, type ReadManifest } from './manifest-file.ts';
 import {
+  isForTheSame,
   ownArtifacts,
+  publicKeysOf,
   servicesOf,
   type ArtifactRecord,
   type EngineRecord,
@@ -93,6 +95,8 @@ export class SetDraft implements AsyncDisposable {
     if (parent === undefined || known?.consistency !== 'exact' || known.fingerprintDigest === null) return undefined;
     if (known.engine.name !== engine.name || known.engine.version !== engine.version) return undefined;
     if (parent.manifest.encrypted !== this.#options.head.encrypted) return undefined;
+    // Who can open this set can open all that it needs, and nobody else can.
+    if (!isForTheSame(parent.manifest, this.#options.head)) return undefined;
     if (known.fingerprintDigest !== digest(fingerprint, parent.key)) return undefined;
     return parent.manifest.artifacts.find(
       (one) => one.service === service && one.part === part && one.kind === 'content',
@@ -118,7 +122,12 @@ export class SetDraft implements AsyncDisposable {
         join(folder, file),
         key === undefined
           ? { ...common, encrypted: false }
-          : { ...common, passphrases: [key.passphrase], ...(isSecret ? { plainKey: key.plain } : {}) },
+          : {
+              ...common,
+              passphrases: [key.passphrase],
+              recipients: publicKeysOf(head),
+              ...(isSecret ? { plainKey: key.plain } : {}),
+            },
       );
       const record: ArtifactRecord = {
         contentId: randomBytes(16).toString('hex'),

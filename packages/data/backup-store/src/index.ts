@@ -11,6 +11,7 @@ export {
   type Metadata,
   type PartRecord,
   type PlainMeasure,
+  type Recipient,
   type SetManifest,
 } from './manifest.ts';
 export type { ArtifactName } from './open.ts';

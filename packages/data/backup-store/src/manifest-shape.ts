@@ -30,6 +30,10 @@ const name = say('a name', (value) => typeof value === 'string' && value !== '' 
 const flag = say('true or false', (value) => typeof value === 'boolean');
 const count = say('a count', (value) => Number.isSafeInteger(value) && Number(value) >= 0);
 const digest = say('a digest', (value) => typeof value === 'string' && /^[0-9a-f]{64}$/.test(value));
+const fingerprint = say(
+  'a fingerprint',
+  (value) => typeof value === 'string' && /^([0-9A-F]{40}|[0-9A-F]{64})$/.test(value),
+);
 const contentId = say('a content id', (value) => typeof value === 'string' && /^[0-9a-f]{32}$/.test(value));
 const setId = say('the id of a set', (value) => typeof value === 'string' && isSetId(value));
 const file = say('the name of an artifact', (value) => typeof value === 'string' && isArtifactFile(value));
@@ -127,6 +131,7 @@ const manifest = shape({
   tool: shape({ name, version: text }),
   host: metadata,
   encrypted: flag,
+  recipients: optional(list(shape({ fingerprint, publicKey: text }))),
   parts: list(part),
   artifacts: list(artifact),
   texts: record(digest),

@@ -1,6 +1,14 @@
 /** The format that this version writes; it reads all older ones. */
 export const manifestSchema = 'devstack/backup-set/1';
 
+/** Somebody's public key. */
+export interface Recipient {
+  /** Upper-case hex. */
+  readonly fingerprint: string;
+  /** Armored: a change of the passphrase encrypts with it again. */
+  readonly publicKey: string;
+}
+
 /** A length and a digest. */
 export interface FileMeasure {
   readonly bytes: number;
@@ -89,10 +97,27 @@ export interface SetManifest {
   /** Where it was made, as told by the caller; never a secret. */
   readonly host: Metadata;
   readonly encrypted: boolean;
+  /** Whose private keys open the artifacts beside the passphrase. What proves this manifest is the passphrase alone. */
+  readonly recipients?: readonly Recipient[];
   readonly parts: readonly PartRecord[];
   readonly artifacts: readonly ArtifactRecord[];
   /** SHA-256 of the files beside the artifacts: `SHA256SUMS`, `RECOVERY.md`. */
   readonly texts: Readonly<Record<string, string>>;
+}
+
+/** The public keys that a set's artifacts are encrypted with. */
+export function publicKeysOf({ recipients = [] }: Pick<SetManifest, 'recipients'>): readonly string[] {
+  return recipients.map(({ publicKey }) => publicKey);
+}
+
+/** Whether the same private keys open both sets. */
+export function isForTheSame(a: Pick<SetManifest, 'recipients'>, b: Pick<SetManifest, 'recipients'>): boolean {
+  const keys = (manifest: Pick<SetManifest, 'recipients'>): string =>
+    (manifest.recipients ?? [])
+      .map(({ fingerprint }) => fingerprint)
+      .toSorted()
+      .join();
+  return keys(a) === keys(b);
 }
 
 /** The sets that a set cannot be restored without. */

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { connectDocker, type DockerEngine, type ProgramOutput } from '@devstack-core/docker-engine';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { testImage } from '../test/images.ts';
-import { makeSet, passphrase, random, storeFolder, type StoreFolder } from '../test/store-folder.ts';
+import { makeSet, otherPassphrase, passphrase, random, storeFolder, type StoreFolder } from '../test/store-folder.ts';
 import type { SetManifest } from './index.ts';
 
 const large = Buffer.from(random(3_000_000)).toString('base64');
@@ -97,6 +97,58 @@ it('what an increment has from an earlier set is where its card says', { timeout
   const texts = await Promise.all(plain.map((path) => readFile(path, 'utf8')));
   expect(texts.toSorted()).toEqual([large, "CREATE ROLE it's;\n", 'another-share'].toSorted());
 });
+
+it(
+  'whoever is a recipient opens it with a private key alone, before and after a change of the passphrase',
+  { timeout: 240_000 },
+  async () => {
+    await using own = await storeFolder();
+    const work = await copied();
+    const gpg = 'gpg --batch --quiet --pinentry-mode loopback --passphrase-file /backups/KEY';
+    await writeFile(join(work, 'KEY'), 'the passphrase of her key\n');
+    const made = await inDebian(
+      work,
+      full.id,
+      `${gpg} --quick-generate-key ada default default; ${gpg} --armor --export > /backups/ada.asc; ${gpg} --armor --export-secret-keys > /backups/ada.key`,
+    );
+    expect(made.exitCode, made.stderr).toBe(0);
+    const one = { vault: { keys: 'a-secret-share' } };
+    const store = own.reopen({ recipients: [await readFile(join(work, 'ada.asc'), 'utf8')] });
+    const { id, recipients } = await makeSet(store, { contents: one });
+    expect(recipients).toMatchObject([{ fingerprint: expect.stringMatching(/^[0-9A-F]{40}$/) as string }]);
+    // The passphrase still proves and opens it, and gpg is not in the way of the other one.
+    expect(await store.verify(id)).toMatchObject({ verdict: 'valid' });
+    // Others could not open what is taken over from a set for somebody else.
+    own.now = new Date(own.now.getTime() + 86_400_000);
+    const next = await makeSet(own.store, { contents: one, parent: id });
+    expect(next.artifacts.filter(({ heldBy }) => heldBy !== null)).toEqual([]);
+    await own.store.remove(next.id);
+
+    const openedBy = async (key: string): Promise<ProgramOutput> => {
+      await rm(join(work, id), { recursive: true, force: true });
+      await cp(join(own.directory, id), join(work, id), { recursive: true });
+      const card = await readFile(join(work, id, 'RECOVERY.md'), 'utf8');
+      expect(card).toContain(recipients?.[0]?.fingerprint ?? 'none');
+      const [, , , , block = ''] = blocksOf(card);
+      const byKey = block
+        .replace('YOUR-KEY', recipients?.[0]?.fingerprint ?? '')
+        .replace('| gpg --decrypt', `| ${gpg} --decrypt || true`);
+      return inDebian(work, id, `${key}\n${byKey}`);
+    };
+    const plain = join(work, id, 'plain');
+    const hers = `${gpg} --import /backups/ada.key`;
+    expect((await openedBy(hers)).stdout).not.toContain('DAMAGED');
+    expect(await readFile(join(plain, 'vault.keys.dump'), 'utf8')).toBe('a-secret-share');
+    expect(await readdir(plain)).toHaveLength(2);
+    await own.reopen().changePassphrase(otherPassphrase);
+    expect((await openedBy(hers)).stdout).not.toContain('DAMAGED');
+    expect(await readdir(plain)).toHaveLength(2);
+    // The control: without her key nothing comes out.
+    const others = await openedBy('gpg --batch --quiet --import /backups/ada.asc');
+    expect(others.stdout.match(/^DAMAGED: /gm)).toHaveLength(2);
+    expect(await readdir(plain)).toEqual([]);
+  },
+);
 
 it('a set without encryption needs no gpg', { timeout: 240_000 }, async () => {
   const { id } = await makeSet(folder.store, { encrypted: false });

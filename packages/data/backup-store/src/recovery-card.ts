@@ -33,7 +33,7 @@ export function recoveryCard(manifest: SetManifest): string {
     ...(held.length > 0 ? heldSection(held) : []),
     `## 3. ${encrypted ? 'Decrypt' : 'Decompress'}`,
     '',
-    ...(encrypted ? decryptSection(own) : plainSection(own)),
+    ...(encrypted ? [...decryptSection(own), ...privateKeySection(manifest)] : plainSection(own)),
     '## 4. Bring each part back',
     '',
     'Into an engine of the same name, and of the same or a newer version. In this order.',
@@ -76,6 +76,31 @@ function decryptSection(own: readonly ArtifactRecord[]): string[] {
     block(
       `gpg --decrypt ${own[0]?.file ?? 'FILE.zst.gpg'} > plain.zst && zstd --decompress plain.zst -o ${plainFile(own[0]?.file ?? 'FILE')}`,
     ),
+  ];
+}
+
+function privateKeySection({ recipients = [] }: SetManifest): string[] {
+  if (recipients.length === 0) return [];
+  return [
+    'Or without the passphrase, with the private key of one of these, where gpg has it:',
+    '',
+    ...recipients.map(({ fingerprint }) => `- ${code(fingerprint)}`),
+    '',
+    // Each file can be opened by the passphrase as well, and gpg asks for that one first: it is cancelled, which leaves the key.
+    'The first line unlocks the key, and gpg asks for its own passphrase there; put its fingerprint in the place of YOUR-KEY.',
+    '',
+    block(
+      [
+        'echo unlocked | gpg --trust-model always --encrypt --recipient YOUR-KEY | gpg --decrypt',
+        'umask 077; mkdir -p plain',
+        'for file in *.zst.gpg; do',
+        '  gpg --pinentry-mode cancel --output "plain/${file%.gpg}" --decrypt "$file" || { echo "DAMAGED: $file"; rm -f "plain/${file%.gpg}"; continue; }',
+        '  zstd --quiet --rm --decompress "plain/${file%.gpg}" || echo "DAMAGED: $file"',
+        'done',
+      ].join('\n'),
+    ),
+    'A private key opens the files; who wrote them only the passphrase proves.',
+    '',
   ];
 }
 

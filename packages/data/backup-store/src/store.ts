@@ -37,6 +37,8 @@ export interface OpenBackupStoreOptions {
   readonly directory: string;
   /** Of today. Without it sets are listed, but nothing encrypted is proved, opened or made. */
   readonly passphrase?: Secret;
+  /** Armored OpenPGP public keys: their owners open new sets with gpg, without the passphrase. Nothing is proved to or by them. */
+  readonly recipients?: readonly string[];
   /** Open sets that were made before the passphrase was changed. */
   readonly formerPassphrases?: readonly Secret[];
   /** Whether sets without encryption are believed, which anybody can write; true only without a passphrase unless given. */
@@ -96,6 +98,7 @@ export function openBackupStore(options: OpenBackupStoreOptions): BackupStore {
   const context: StoreContext = {
     directory,
     keyring: new Keyring([...(passphrase === undefined ? [] : [passphrase]), ...formerPassphrases]),
+    recipients: options.recipients ?? [],
     allowUnencrypted: options.allowUnencrypted ?? passphrase === undefined,
     tool: options.tool,
     undoWindowMs: options.undoWindowMs ?? 7 * 86_400_000,

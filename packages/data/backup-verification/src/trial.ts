@@ -22,9 +22,8 @@ export async function tryRestore(context: TrialContext, drafts: readonly PartDra
   for (const [service, parts] of byService)
     for (const group of groupsOf(context, parts)) {
       if (context.signal?.aborted === true) break;
-      const image = await tryGroup(context, group, tests);
-      const engine = group.drafts[0]?.part.engine.name ?? '';
-      if (image !== undefined && image.id !== '') engines.push({ service, engine, image });
+      const images = await tryGroup(context, group, tests);
+      for (const [engine, image] of images) if (image.id !== '') engines.push({ service, engine, image });
       for (const draft of group.drafts) context.onEvent?.({ type: 'part-finished', report: finished(draft) });
     }
   return { engines, selfTest: tests.length === 0 ? null : tests.every(Boolean) ? 'passed' : 'failed' };
@@ -53,31 +52,31 @@ function groupsOf({ rehearsers = [] }: TrialContext, drafts: readonly PartDraft[
   return known.filter((group) => group.drafts.length > 0);
 }
 
-function rehearserOf(rehearsers: readonly Rehearser[], { engine, kind }: PartDraft['part']): Rehearser | undefined {
-  return rehearsers.find(({ engines, kinds }) => engines.includes(engine.name) && kinds.includes(kind));
+function rehearserOf(
+  rehearsers: readonly Rehearser[],
+  { service, engine, kind }: PartDraft['part'],
+): Rehearser | undefined {
+  return rehearsers.find(
+    ({ services, engines, kinds }) =>
+      (services?.includes(service) ?? true) && engines.includes(engine.name) && kinds.includes(kind),
+  );
 }
 
-/** Gives the image that ran; undefined where none did. */
-async function tryGroup(
-  context: TrialContext,
-  { rehearser, drafts }: Group,
-  tests: boolean[],
-): Promise<ImageUsed | undefined> {
+/** The image of each engine, by its name. */
+type Images = ReadonlyMap<string, ImageUsed>;
+
+/** Gives the images that ran; none where none did. */
+async function tryGroup(context: TrialContext, { rehearser, drafts }: Group, tests: boolean[]): Promise<Images> {
   const sound = drafts.filter(({ findings }) => verdictOf(findings) !== 'invalid');
   const [first] = sound;
-  if (first === undefined) return undefined;
-  const { engine, service } = first.part;
-  const image = await imageFor(context.docker, engine, context.images ?? {});
-  if (image === undefined) {
-    const message = `The image ${engine.image.name} (${engine.image.id}) is not on this machine.`;
-    for (const draft of sound) draft.findings.push({ class: 'no-image', code: 'IMAGE_NOT_FOUND', message });
-    return undefined;
-  }
-  context.onEvent?.({ type: 'engine', service, image: image.name, isSame: image.isSame });
+  const images = await imagesOf(context, sound);
+  if (first === undefined || images.size === 0) return images;
+  for (const { name, isSame } of images.values())
+    context.onEvent?.({ type: 'engine', service: first.part.service, image: name, isSame });
   try {
-    await using rehearsal = await start(context, rehearser, image, first);
+    await using rehearsal = await start(context, rehearser, images, first);
     // Everything first: some engines come up only when all of it is there.
-    const restored = await restoreInOrder(context, rehearsal, drafts, image);
+    const restored = await restoreInOrder(context, rehearsal, drafts, images);
     for (const draft of restored) {
       if (context.signal?.aborted === true) break;
       await timed(draft, async () => {
@@ -89,7 +88,23 @@ async function tryGroup(
     if (context.signal?.aborted === true) throw error;
     for (const draft of sound) if (draft.restoredIn === null) draft.findings.push(findingOf(error, 'trial-failed'));
   }
-  return image;
+  return images;
+}
+
+// Where one is not here nothing of the group is tried, and each of its parts says why.
+async function imagesOf(context: TrialContext, drafts: readonly PartDraft[]): Promise<Images> {
+  const images = new Map<string, ImageUsed>();
+  for (const { part } of drafts) {
+    const { engine } = part;
+    const image = images.get(engine.name) ?? (await imageFor(context.docker, engine, context.images ?? {}));
+    if (image === undefined) {
+      const message = `The image ${engine.image.name} (${engine.image.id}) is not on this machine.`;
+      for (const draft of drafts) draft.findings.push({ class: 'no-image', code: 'IMAGE_NOT_FOUND', message });
+      return new Map();
+    }
+    images.set(engine.name, image);
+  }
+  return images;
 }
 
 /** Gives those that were restored. What comes after one that could not be is not tried: it may build upon it. */
@@ -97,7 +112,7 @@ async function restoreInOrder(
   context: TrialContext,
   rehearsal: Rehearsal,
   drafts: readonly PartDraft[],
-  image: ImageUsed,
+  images: Images,
 ): Promise<readonly PartDraft[]> {
   const restored: PartDraft[] = [];
   let isBroken = false;
@@ -106,8 +121,9 @@ async function restoreInOrder(
     if (verdictOf(draft.findings) === 'invalid') isBroken = true;
     else if (isBroken) draft.findings.push(notReached(draft));
     else if (await timed(draft, () => restorePart(context, rehearsal, draft))) {
-      draft.restoredIn = image;
-      if (!image.isSame) draft.warnings.push(otherImage(draft, image));
+      const image = images.get(draft.part.engine.name);
+      draft.restoredIn = image ?? null;
+      if (image?.isSame === false) draft.warnings.push(otherImage(draft, image));
       restored.push(draft);
     } else isBroken = true;
   }
@@ -118,15 +134,17 @@ function otherImage({ part }: PartDraft, { id }: ImageUsed): string {
   return `It was restored in another image of that name: ${id}, and the backup was made in ${part.engine.image.id}.`;
 }
 
-function start(context: TrialContext, rehearser: Rehearser, image: ImageUsed, draft: PartDraft): Promise<Rehearsal> {
+function start(context: TrialContext, rehearser: Rehearser, used: Images, draft: PartDraft): Promise<Rehearsal> {
   const { docker, labels, signal, startMs } = context;
+  const images = Object.fromEntries([...used].map(([engine, { id }]) => [engine, id]));
+  const image = images[draft.part.engine.name] ?? '';
   const what = `Starting a throwaway ${draft.part.engine.name}`;
   return timed(draft, () =>
     withDeadline(
       what,
       startMs,
       signal,
-      (both) => rehearser.rehearse({ docker, image: image.id, labels, signal: both }),
+      (both) => rehearser.rehearse({ docker, image, images, labels, signal: both }),
       async (late) => {
         await late[Symbol.asyncDispose]();
       },

@@ -140,6 +140,41 @@ describe('a verification by restoring', () => {
     expect(replaced.parts[0]?.restoredIn).toEqual({ name: 'mirror/fake:1', id: 'sha256:same', isSame: true });
   });
 
+  it('gives the parts of a service to whoever takes that service, with the image of each engine', async () => {
+    const files = { ...cache, service: 'postgres', name: 'files', engine: 'other' };
+    const image = { name: 'devstack/other:local', id: 'sha256:other' };
+    const own = { ...fakeEngine({ engines: ['fake', 'other'] }), services: ['postgres'] };
+    const any = fakeEngine();
+    const docker = fakeDocker({ 'sha256:same': 'sha256:same', 'sha256:other': 'sha256:other' });
+    const given: unknown[] = [];
+    const rehearse: typeof own.rehearse = (options) => {
+      given.push(options.images);
+      return own.rehearse(options);
+    };
+    const rehearsers = [{ ...own, rehearse }, any];
+    const both = await verify([shop, { ...files, image }, cache], {}, { docker, rehearsers });
+    expect(both.verdict).toBe('valid');
+    expect(given).toEqual([{ fake: 'sha256:same', other: 'sha256:other' }]);
+    expect(own.log).toEqual(['start sha256:same', 'restore shop', 'restore files', 'gone']);
+    expect(any.log).toEqual(['start sha256:same', 'restore keys', 'gone']);
+    expect(both.parts.map(({ part, restoredIn }) => [part, restoredIn?.id])).toEqual([
+      ['shop', 'sha256:same'],
+      ['files', 'sha256:other'],
+      ['keys', 'sha256:same'],
+    ]);
+    expect(both.engines.map(({ service, engine }) => `${service} ${engine}`)).toEqual([
+      'postgres fake',
+      'postgres other',
+      'redis fake',
+    ]);
+    const one = await verify([shop, { ...files, image }, cache], {}, { rehearsers });
+    expect(classesOf(one)).toEqual([
+      ['shop', 'inconclusive', 'no-image'],
+      ['files', 'inconclusive', 'no-image'],
+      ['keys', 'valid'],
+    ]);
+  });
+
   it('says when nothing here knows the engine', async () => {
     const report = await verify([{ ...shop, engine: 'mysql' }, cache]);
     expect(classesOf(report)).toEqual([

@@ -10,6 +10,8 @@ export interface Rehearsal extends AsyncDisposable {
 
 /** What can be restored for a trial without knowing what a place of that engine looks like. */
 export interface Rehearser {
+  /** Where it takes the parts of these services only; those of all unless given. The first of a list that takes a part gets it. */
+  readonly services?: readonly string[];
   readonly engines: readonly string[];
   /** In the order in which they are restored. */
   readonly kinds: readonly string[];

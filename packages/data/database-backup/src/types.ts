@@ -112,6 +112,8 @@ export interface ThrowawayOptions {
   readonly docker: DockerEngine;
   /** The image that the part's engine ran as. */
   readonly image: string;
+  /** For whoever takes parts of several engines: the image of each, by the engine's name. */
+  readonly images?: Readonly<Record<string, string>>;
   /** On everything that is made, so that a later run can sweep. */
   readonly labels: Readonly<Record<string, string>>;
   readonly signal?: AbortSignal;

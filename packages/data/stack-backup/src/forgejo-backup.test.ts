@@ -21,11 +21,13 @@ function docker(): DockerEngine {
   const noted = (name: string) => (id: string) => Promise.resolve(void calls.push(`${name} ${id}`));
   const names = ['pauseContainer', 'unpauseContainer', 'stopContainer', 'startContainer', 'removeVolume'];
   const copy = { runEphemeral: () => Promise.resolve({ exitCode: 0, stdout: '', stderr: void calls.push('copy') }) };
-  return { ...Object.fromEntries(names.map((name) => [name, noted(name)])), ...copy } as unknown as DockerEngine;
+  const inspect = { inspectContainer: () => Promise.resolve({ image: 'devstack/forgejo:local' }) };
+  const all = Object.fromEntries(names.map((name) => [name, noted(name)]));
+  return { ...all, ...copy, ...inspect } as unknown as DockerEngine;
 }
 
 function backup(): ReturnType<typeof forgejoBackup> {
-  const place = { docker: docker(), container: 'git', application: 'gitea', database: 'gitea' };
+  const place = { docker: docker(), project: 'p', container: 'git', application: 'gitea', database: 'gitea' };
   const volume = { docker: place.docker, volume: 'data', image: 'i', labels: {} };
   return forgejoBackup({ ...place, postgres: {}, volume } as never);
 }
@@ -55,7 +57,7 @@ describe('Git hosting', () => {
     expect(parts.map(({ kind, metadata }) => [kind, metadata])).toEqual(
       ['volume', 'postgresql-globals', 'postgresql-database'].map((kind) => [
         kind,
-        { owner: 'git', application: 'gitea' },
+        { owner: 'git', application: 'gitea', applicationImage: 'devstack/forgejo:local' },
       ]),
     );
     expect(calls).toEqual(['pauseContainer git', 'volume', 'unpauseContainer git', 'postgresql-globals']);
@@ -84,7 +86,10 @@ describe('Git hosting', () => {
       'stopContainer git',
       'startContainer git',
     ]);
-    expect(vi.mocked(volumeAdapter.restore).mock.calls[0]?.[0]).toMatchObject({ volume: 'data.restored' });
+    const [place, restored] = vi.mocked(volumeAdapter.restore).mock.calls[0] ?? [];
+    expect(place).toMatchObject({ volume: 'data.restored' });
+    // As a reset finds it when this is killed.
+    expect(restored?.metadata).toEqual({ labels: ['io.devstack.volume-copy=p'] });
   });
 
   it('does not take the data of another application', async () => {

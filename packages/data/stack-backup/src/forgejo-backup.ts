@@ -11,11 +11,13 @@ import {
 import type { DockerEngine } from '@devstack-core/docker-engine';
 import { DevstackError } from '@devstack-core/errors';
 import type { ServiceBackup } from './service-backup.ts';
-import { copyVolume } from './volume-copy.ts';
+import { copyLabel, copyVolume } from './volume-copy.ts';
 
 /** Git hosting: a container, its database in PostgreSQL, and the volume with repositories, LFS objects and attachments. */
 export interface ForgejoPlace {
   readonly docker: DockerEngine;
+  /** The stack's id. */
+  readonly project: string;
   readonly container: string;
   /** What really runs, as its image says: `gitea` or `forgejo`. */
   readonly application: string;
@@ -34,7 +36,7 @@ const volumeKind = 'volume';
  * writes to it.
  */
 export function forgejoBackup(place: ForgejoPlace): ServiceBackup {
-  const { docker, container, postgres, volume } = place;
+  const { docker, project, container, postgres, volume } = place;
   return {
     service: 'forgejo',
     engines: ['postgresql', 'volume'],
@@ -46,8 +48,9 @@ export function forgejoBackup(place: ForgejoPlace): ServiceBackup {
       if (part.kind !== volumeKind) return postgresAdapter.restore(postgres, part, content, options);
       const fresh = `${volume.volume}.restored`;
       await docker.removeVolume(fresh);
-      // Without its labels, as compose would take it for the stack's own.
-      await volumeAdapter.restore({ ...volume, volume: fresh }, { ...part, metadata: {} }, content, options);
+      // Not with its own labels, as compose would take it for the stack's own; a reset finds it by this one where a restore was killed.
+      const metadata = { labels: [`${copyLabel}=${project}`] };
+      await volumeAdapter.restore({ ...volume, volume: fresh }, { ...part, metadata }, content, options);
       await copyVolume(docker, {
         from: fresh,
         to: volume.volume,
@@ -70,7 +73,9 @@ export function forgejoBackup(place: ForgejoPlace): ServiceBackup {
 async function* openParts(place: ForgejoPlace, options: SourceOptions): AsyncGenerator<BackupPart, void, undefined> {
   const { docker, container, postgres, database, volume, application } = place;
   const signal = options.signal === undefined ? {} : { signal: options.signal };
-  const named = (part: BackupPart): BackupPart => ({ ...part, metadata: { ...part.metadata, application } });
+  // The image's git checks the repositories in a verification.
+  const about = { application, applicationImage: (await docker.inspectContainer(container)).image };
+  const named = (part: BackupPart): BackupPart => ({ ...part, metadata: { ...part.metadata, ...about } });
   await docker.pauseContainer(container);
   let isPaused = true;
   const goOn = async (): Promise<void> => {

@@ -110,6 +110,7 @@ export class StackPlaces {
     const labels = { 'io.devstack.project': this.#stack.project.id };
     return {
       docker,
+      project: this.#stack.project.id,
       container,
       application: this.#stack.model.service('forgejo').engine ?? 'gitea',
       postgres: { ...(await this.postgres()), excludeDatabases: [] },

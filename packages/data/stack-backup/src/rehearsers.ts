@@ -10,11 +10,14 @@ import {
   type Rehearser,
 } from '@devstack-core/database-backup';
 import { vaultRehearser } from '@devstack-core/disaster-recovery';
+import { forgejoRehearser } from './forgejo-rehearser.ts';
 
 /** Who restores what of a stack's set for a trial. */
 export function stackRehearsers(): readonly Rehearser[] {
   return [
     vaultRehearser,
+    // Before those that take the parts of any service.
+    forgejoRehearser,
     rehearser(filesSource),
     rehearser(postgresAdapter),
     rehearser(mariadbAdapter),

@@ -38,6 +38,12 @@ describe('a schedule', () => {
     expect(cronLines(awkward)[0]).toContain(String.raw`'/keys/a "$x" \%i'`);
   });
 
+  it('encrypts for the same people by itself', () => {
+    const [backup, verify] = scheduledJobs({ ...schedule, recipients: ['/keys/ada.asc', '/keys/bob.asc'] });
+    expect(backup?.argv.slice(-4)).toEqual(['--recipient', '/keys/ada.asc', '--recipient', '/keys/bob.asc']);
+    expect(verify?.argv).not.toContain('--recipient');
+  });
+
   it('replaces its own lines of a crontab and leaves the others', () => {
     const others = '# mine\n5 4 * * * true\n';
     const once = withCronLines(others, 'devstack', cronLines(schedule));

@@ -6,6 +6,8 @@ export interface Schedule {
   readonly directory: string;
   /** Where the passphrase is; a file, as nobody is there to ask. */
   readonly passphraseFile: string;
+  /** Files with public keys that the backup is encrypted with, too. */
+  readonly recipients?: readonly string[];
   /** Distinguishes the timers of several stacks. */
   readonly project: string;
 }
@@ -24,13 +26,14 @@ export interface ScheduledJob {
 /** Backup every day at 02:00, verification every Sunday at 03:00, in the machine's own time zone. */
 export function scheduledJobs(schedule: Schedule): readonly ScheduledJob[] {
   const file = ['--passphrase-file', schedule.passphraseFile];
+  const recipients = (schedule.recipients ?? []).flatMap((path) => ['--recipient', path]);
   return [
     {
       name: 'backup',
       describe: 'backup of the stack',
       onCalendar: '*-*-* 02:00:00',
       cron: '0 2 * * *',
-      argv: [schedule.command, 'backup', 'create', '--rotate', '--progress', 'plain', ...file],
+      argv: [schedule.command, 'backup', 'create', '--rotate', '--progress', 'plain', ...file, ...recipients],
     },
     {
       name: 'verify',

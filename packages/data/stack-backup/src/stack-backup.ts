@@ -158,15 +158,17 @@ function partsOf(
   };
 }
 
-/** Compares the databases of the running stack with the fingerprints of a set. */
+/** Compares the databases of the running stack with the fingerprints of a set; some stop meanwhile. Throws LEASE_HELD. */
 export async function compareStack(
   stack: Stack,
   store: BackupStore,
   options: Pick<RestoreStackOptions, 'id' | 'only' | 'onEvent' | 'signal'>,
 ): Promise<readonly RestoredPart[]> {
   const { id, signal, onEvent } = options;
-  return withDatabases(stack, store, options, (services) =>
-    settling(services, () => compareWithBackup(store, { set: id, services, onEvent, signal })),
+  return withStackLease(stack, { owner: 'devstack recover', signal }, () =>
+    withDatabases(stack, store, options, (services) =>
+      settling(services, () => compareWithBackup(store, { set: id, services, onEvent, signal })),
+    ),
   );
 }
 

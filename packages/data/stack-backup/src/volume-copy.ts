@@ -5,8 +5,8 @@ import { StackBackupErrorCode } from './errors.ts';
 /** The image whose `cp` is used: the base of all of ours. */
 const copierImage = 'devstack/base:local';
 
-/** Marks copies of volumes, so that nobody takes them for a stack's own. */
-export const copyLabel = 'io.devstack.volume-copy';
+/** Marks copies of volumes with the stack's id, so that nobody takes them for a stack's own. */
+export { volumeCopyLabel as copyLabel } from '@devstack-core/stack-lifecycle';
 
 /** A copy of a volume with owners, modes, links and holes as they are; a copy that is there already is made anew. Throws COPY_FAILED. */
 export async function copyVolume(

@@ -15,6 +15,7 @@ export {
   planReset,
   reset,
   restart,
+  volumeCopyLabel,
   type DownOptions,
   type DownResult,
   type ResetPlan,

@@ -97,6 +97,9 @@ export async function planReset(stack: Stack): Promise<ResetPlan> {
   };
 }
 
+/** On copies of a stack's volumes, with its id: what a restore was about to put in their place, or keeps of them until it is proven. */
+export const volumeCopyLabel = 'io.devstack.volume-copy';
+
 /** Removes containers, networks, volumes, keys and settings of this project for good. The caller has asked before. */
 export async function reset(
   stack: Stack,
@@ -113,6 +116,9 @@ export async function reset(
     });
     const engine = await stack.engine();
     for (const { name } of await engine.listVolumes({ project: stack.project.id })) await engine.removeVolume(name);
+    // Left by a restore that was killed. What a recovery keeps aside (`.aside`) is that one's to put back.
+    for (const { name } of await engine.listVolumes({ labels: { [volumeCopyLabel]: stack.project.id } }))
+      if (name.endsWith('.restored')) await engine.removeVolume(name);
     await removeNetworks(stack);
   });
   // Last, so that a reset that was cut off still knows its project and can be repeated.

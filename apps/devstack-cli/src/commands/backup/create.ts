@@ -1,15 +1,22 @@
 import type { BackupStore } from '@devstack-core/backup-store';
 import { defaultPolicy } from '@devstack-core/backup-rotation';
 import { writeFileDurable } from '@devstack-core/durable-files';
+import { DevstackError } from '@devstack-core/errors';
 import { backUpStack, bytesText } from '@devstack-core/stack-backup';
 import { chosenSet, openStore } from '../../backup/store.ts';
 import { targetOf } from '../../backup/target.ts';
-import { stringArgument, type Arguments, type Outcome } from '../../command.ts';
+import { listArgument, stringArgument, type Arguments, type Outcome } from '../../command.ts';
 import type { Context } from '../../context.ts';
 
 export async function run(args: Arguments, context: Context): Promise<Outcome> {
   const stack = await context.stack();
   const encrypted = args['encrypt'] !== false;
+  if (!encrypted && listArgument(args, 'recipient').length > 0)
+    throw new DevstackError({
+      code: 'USAGE',
+      message: 'A backup without encryption has no recipients.',
+      hint: 'Leave --no-encrypt or --recipient away.',
+    });
   const use = encrypted ? 'new' : undefined;
   const store = await openStore(args, context, { project: stack.project.id, use });
   if (!encrypted)
@@ -52,6 +59,7 @@ export async function run(args: Arguments, context: Context): Promise<Outcome> {
       path,
       kind: manifest.kind,
       encrypted: manifest.encrypted,
+      recipients: (manifest.recipients ?? []).map(({ fingerprint }) => fingerprint),
       plainBytes,
       storedBytes,
       unchanged,

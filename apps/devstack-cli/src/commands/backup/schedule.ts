@@ -8,6 +8,7 @@ import {
   showSchedule,
   type Schedule,
 } from '@devstack-core/stack-backup';
+import { readRecipients, recipientFiles } from '../../backup/recipients.ts';
 import { stringArgument, type Arguments, type Outcome } from '../../command.ts';
 import type { Context } from '../../context.ts';
 
@@ -20,6 +21,7 @@ export async function run(args: Arguments, context: Context): Promise<Outcome> {
     directory: stack.project.root,
     passphraseFile: passphraseFile === undefined ? '/path/to/the/passphrase' : resolve(passphraseFile),
     project: stack.project.id,
+    recipients: recipientFiles(args, context),
   };
   const asked = stringArgument(args, 'with');
   const means = asked === 'systemd' || asked === 'cron' ? asked : scheduleMeans();
@@ -46,6 +48,7 @@ export async function run(args: Arguments, context: Context): Promise<Outcome> {
       message: 'Nobody is there to be asked for a passphrase at night.',
       hint: 'Name its file with --passphrase-file; "devstack backup passphrase FILE" makes one.',
     });
+  await readRecipients(args, context);
   await installSchedule(options);
   return {
     data: { ...data, installed: true },
