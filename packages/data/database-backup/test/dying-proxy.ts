@@ -6,6 +6,8 @@ export interface DyingProxy extends AsyncDisposable {
   readonly host: '127.0.0.1';
   readonly port: number;
   isDead(): boolean;
+  /** Resolves when it ends: whoever was behind it is not waited for, as nobody waits for a process that was killed. */
+  readonly death: Promise<'dead'>;
 }
 
 export async function dyingProxy(
@@ -15,8 +17,10 @@ export async function dyingProxy(
   const sockets = new Set<Socket>();
   let messages = 0;
   let isDead = false;
+  const death = Promise.withResolvers<'dead'>();
   const die = (): void => {
     isDead = true;
+    death.resolve('dead');
     for (const socket of sockets) socket.destroy();
   };
   const server = createServer((client) => {
@@ -55,6 +59,7 @@ export async function dyingProxy(
     host: '127.0.0.1',
     port: (server.address() as AddressInfo).port,
     isDead: () => isDead,
+    death: death.promise,
     [Symbol.asyncDispose]: async () => {
       die();
       server.close();
