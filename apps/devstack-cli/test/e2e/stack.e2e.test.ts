@@ -1,16 +1,15 @@
 import { randomBytes } from 'node:crypto';
-import { readFileSync } from 'node:fs';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { connectPostgres } from '@devstack-core/database-connections';
 import { Secret, SecretRegistry } from '@devstack-core/redaction';
 import { loginWithFiles } from '@devstack-core/vault-approle';
-import { Ajv2020 } from 'ajv/dist/2020.js';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { approleLogins, readAuditLog, rootUses } from '../support/audit-log.ts';
-import { app, describeResult, eventsOf, type CliResult } from '../support/cli.ts';
+import { describeResult, eventsOf, type CliResult } from '../support/cli.ts';
 import { engines } from '../support/data.ts';
 import { docker, dockerLines, program, until } from '../support/programs.ts';
+import { schemaOf } from '../support/published-schema.ts';
 import {
   collectSecrets,
   fingerprints,
@@ -55,13 +54,6 @@ interface Status {
 }
 
 const container = (service: string): string => `${stack.project}-${service}-1`;
-
-function schemaOf(kind: string) {
-  const schema = JSON.parse(readFileSync(`${app}/schema/devstack-cli.schema.json`, 'utf8')) as {
-    $defs: Record<string, object>;
-  };
-  return new Ajv2020({ strict: false }).compile({ ...schema, anyOf: undefined, ...schema.$defs[kind] });
-}
 
 /** Asks all services until each answers: what uses a restarted server reconnects by itself, and is given the time for it. */
 async function everythingHealthy(): Promise<void> {

@@ -2,7 +2,7 @@ import type { BackupStore } from '@devstack-core/backup-store';
 import { defaultPolicy } from '@devstack-core/backup-rotation';
 import { writeFileDurable } from '@devstack-core/durable-files';
 import { DevstackError } from '@devstack-core/errors';
-import { backUpStack, bytesText } from '@devstack-core/stack-backup';
+import { backUpStack, bytesText, type CreatedBackup } from '@devstack-core/stack-backup';
 import { chosenSet, openStore } from '../../backup/store.ts';
 import { targetOf } from '../../backup/target.ts';
 import { listArgument, stringArgument, type Arguments, type Outcome } from '../../command.ts';
@@ -53,29 +53,35 @@ export async function run(args: Arguments, context: Context): Promise<Outcome> {
     'Next: devstack backup verify',
   ];
   return {
-    data: {
-      schema: 'devstack/backup-create/1',
-      id: manifest.id,
-      path,
-      kind: manifest.kind,
-      encrypted: manifest.encrypted,
-      recipients: (manifest.recipients ?? []).map(({ fingerprint }) => fingerprint),
-      plainBytes,
-      storedBytes,
-      unchanged,
-      durationMs,
-      parts: manifest.parts.map(({ service, name, kind, engine, consistency, snapshotAt }) => ({
-        service,
-        name,
-        kind,
-        engine: engine.name,
-        version: engine.version,
-        consistency,
-        snapshotAt,
-      })),
-      removed: rotation?.removed.map(({ id }) => id) ?? [],
-    },
+    data: createdDocument(created, path, rotation?.removed.map(({ id }) => id) ?? []),
     text: `${lines.join('\n')}\n`,
+  };
+}
+
+/** What `--json` says of a backup. */
+export function createdDocument(created: CreatedBackup, path: string, removed: readonly string[]): object {
+  const { manifest, plainBytes, storedBytes, unchanged, durationMs } = created;
+  return {
+    schema: 'devstack/backup-create/1',
+    id: manifest.id,
+    path,
+    kind: manifest.kind,
+    encrypted: manifest.encrypted,
+    recipients: (manifest.recipients ?? []).map(({ fingerprint }) => fingerprint),
+    plainBytes,
+    storedBytes,
+    unchanged,
+    durationMs,
+    parts: manifest.parts.map(({ service, name, kind, engine, consistency, snapshotAt }) => ({
+      service,
+      name,
+      kind,
+      engine: engine.name,
+      version: engine.version,
+      consistency,
+      snapshotAt,
+    })),
+    removed,
   };
 }
 

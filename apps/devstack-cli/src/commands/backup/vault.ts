@@ -2,6 +2,7 @@ import { backUpStack, bytesText, restoreVaultAlone } from '@devstack-core/stack-
 import { chosenSet, openStore, openStoreToLook } from '../../backup/store.ts';
 import { stringArgument, type Arguments, type Outcome } from '../../command.ts';
 import type { Context } from '../../context.ts';
+import { createdDocument } from './create.ts';
 import { listing } from './list.ts';
 import { rotation } from './rotate.ts';
 import { verification } from './verify.ts';
@@ -10,14 +11,15 @@ import { verification } from './verify.ts';
 export async function backup(args: Arguments, context: Context): Promise<Outcome> {
   const stack = await context.stack();
   const store = await openStore(args, context, { project: stack.project.id, use: 'new', part: 'vault' });
-  const { manifest, storedBytes } = await backUpStack(stack, store, {
+  const created = await backUpStack(stack, store, {
     only: ['vault'],
     onEvent: context.onEvent,
     signal: context.signal,
   });
+  const { manifest, storedBytes } = created;
   const path = `${store.directory}/${manifest.id}`;
   return {
-    data: { schema: 'devstack/backup-create/1', id: manifest.id, path, storedBytes },
+    data: createdDocument(created, path, []),
     text: `Backup ${manifest.id} of Vault, ${bytesText(storedBytes)}, is in ${path}.\nNext: devstack vault verify-backup\n`,
   };
 }
