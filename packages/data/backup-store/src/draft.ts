@@ -3,7 +3,7 @@ import { rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import { authenticate, encryptToFile, type Progress } from '@devstack-core/backup-crypto';
 import { removeDurable, writeFileDurable, type Lease } from '@devstack-core/durable-files';
-import { abortReason, isDevstackError } from '@devstack-core/errors';
+import { abortReason, DevstackError, isDevstackError } from '@devstack-core/errors';
 import { updateCatalog, withSet } from './catalog.ts';
 import { layout, setFiles, type StoreContext } from './context.ts';
 import { BackupStoreErrorCode, codeOf, storeError } from './errors.ts';
@@ -26,6 +26,7 @@ import {
 import { artifactFile } from './names.ts';
 import { shapeProblem } from './manifest-shape.ts';
 import { checksumsText, recoveryCard } from './recovery-card.ts';
+import { artifactProblem } from './verify.ts';
 
 /** An artifact to add. */
 export interface NewArtifact {
@@ -150,7 +151,10 @@ export class SetDraft implements AsyncDisposable {
     });
   }
 
-  /** Takes an artifact of the parent over as it is, without its bytes: this set needs the one that holds them from now on. */
+  /**
+   * Takes an artifact of the parent over as it is, without its bytes: this set needs the one that holds them from now on. They are read all the
+   * same: throws what a verification says of an artifact that is not as it was written.
+   */
   async reference(artifact: ArtifactRecord): Promise<ArtifactRecord> {
     return this.#attempt(async () => {
       const { parent, context } = this.#options;
@@ -158,6 +162,7 @@ export class SetDraft implements AsyncDisposable {
       if (parent === undefined || known === undefined)
         throw invalid(this.id, `${artifact.name} is no artifact of the parent`);
       this.#reserve(known.service, known.part, known.kind);
+      await this.#refuseDamaged(parent, known);
       const record = { ...known, heldBy: known.heldBy ?? parent.manifest.id };
       this.#artifacts.push(record);
       await context.step('draft:reference', this.id);
@@ -234,6 +239,21 @@ export class SetDraft implements AsyncDisposable {
     const sha256 = await writeManifest(folder, content, key);
     await context.step('finish:manifest', this.id);
     return { content, sha256 };
+  }
+
+  // A set upon a damaged one would be called complete, and be none.
+  async #refuseDamaged(parent: ReadManifest, known: ArtifactRecord): Promise<void> {
+    const { context, signal } = this.#options;
+    const problem = await artifactProblem(context, parent, known, 1, signal);
+    const aborted = abortReason(signal, `The backup ${this.id}`);
+    if (aborted !== undefined) throw aborted;
+    if (problem === undefined) return;
+    throw new DevstackError({
+      code: problem.code,
+      message: `Nothing can be built upon the backup ${parent.manifest.id}: ${problem.message}`,
+      hint: 'Make a full backup, and verify the others.',
+      details: { id: parent.manifest.id, artifact: known.name },
+    });
   }
 
   #refuseUnfinished(): void {

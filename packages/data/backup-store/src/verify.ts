@@ -158,7 +158,8 @@ async function replayProblems(
   return [{ kind: 'replayed', code: codes.replayed, message }];
 }
 
-async function artifactProblem(
+/** What is wrong with one artifact of a set, wherever it is held; undefined where nothing is. */
+export async function artifactProblem(
   context: StoreContext,
   set: ReadManifest,
   artifact: ArtifactRecord,

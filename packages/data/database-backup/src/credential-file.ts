@@ -37,7 +37,15 @@ export async function putCredentialFile(place: Place, content: Secret): Promise<
   });
 }
 
-/** Removes what killed runs left. Only for a place that no other run is using. */
+/** Removes what killed runs left. Only for a place that no other run is using. A container that does not run has none. */
 export async function sweepCredentialFiles(place: Place): Promise<void> {
+  try {
+    await sweep(place);
+  } catch (error) {
+    if (!isDevstackError(error, 'DOCKER_CONFLICT') && !isDevstackError(error, 'CONTAINER_NOT_FOUND')) throw error;
+  }
+}
+
+async function sweep(place: Place): Promise<void> {
   await place.docker.exec(place.container, ['sh', '-c', `rm -f "$1"/${scratchPrefix}*`, 'sh', place.scratch]);
 }

@@ -21,33 +21,63 @@ async function recoverUntilKilled(folder: string, killAt: number, failing = ''):
   return child.signalCode === 'SIGKILL' ? point.trim() : undefined;
 }
 
-/** The tick before the one at which the rollback is written down; what comes before is what the first test goes through. */
-const atFailure = 55;
-/** Copies and the like that a new machine does not need. */
-const whereThereIsNothing = 7;
+// In a soak at every change of the world and every line of the journal, so many times; otherwise after every line, and once at each kind of change.
+const rounds = Number(process.env['DEVSTACK_KILL_ROUNDS'] ?? '1');
+const isSoak = process.env['DEVSTACK_KILL_ROUNDS'] !== undefined;
 
-// Two at a time: the machine has more to do.
-async function atEveryTick(failing: string, isOccupied: boolean, from = 1): Promise<Map<string, string>> {
-  const hit = new Map<string, string>();
-  let next = from;
-  let isOver = false;
+/** What can be killed at, in order. */
+async function ticksOf(failing: string, isOccupied: boolean): Promise<readonly string[]> {
+  await using folder = await temporaryFolder();
+  await prepareWorld(join(folder.path, 'world'), isOccupied);
+  const ticks: string[] = [];
+  const tick = (point: string): void => void ticks.push(point);
+  await runFake({ folder: folder.path, failing: failing === '' ? undefined : failing, tick }).catch(
+    (error: unknown) => {
+      if (!isDevstackError(error, 'RECOVERY_ROLLED_BACK')) throw error;
+    },
+  );
+  return ticks;
+}
+
+function chosen(ticks: readonly string[], from: number): readonly number[] {
+  const all = ticks.map((_, index) => index + 1).slice(from);
+  if (isSoak) return Array.from({ length: rounds }, () => all).flat();
+  const seen = new Set<string>();
+  return all.filter((number) => {
+    const tick = ticks[number - 1] ?? '';
+    if (tick.startsWith('journal: after')) return true;
+    const kind = kindOf(tick);
+    return !seen.has(kind) && seen.add(kind);
+  });
+}
+
+/** What each kill has led to after a resume, by the number and the name of its tick. Two at a time: the machine has more to do. */
+async function atEachTick(
+  failing: string,
+  isOccupied: boolean,
+  from = 0,
+): Promise<readonly (readonly [point: string, state: string])[]> {
+  const found: (readonly [string, string])[] = [];
+  const ticks = await ticksOf(failing, isOccupied);
+  const waiting = [...chosen(ticks, from)];
   const worker = async (): Promise<void> => {
-    while (!isOver) {
-      const killAt = next;
-      next += 1;
+    for (let killAt = waiting.shift(); killAt !== undefined; killAt = waiting.shift()) {
       await using folder = await temporaryFolder();
       const world = join(folder.path, 'world');
       await prepareWorld(world, isOccupied);
       const point = await recoverUntilKilled(folder.path, killAt, failing);
-      if (point === undefined) {
-        isOver = true;
-        return;
-      }
-      hit.set(`${String(killAt)} ${point}`, await resumed(folder.path, failing, world));
+      expect(point).toBe(ticks[killAt - 1]);
+      found.push([point ?? '', await resumed(folder.path, failing, world)]);
     }
   };
   await Promise.all([worker(), worker()]);
-  return hit;
+  process.stderr.write(`kills by step: ${JSON.stringify(histogram(found.map(([point]) => point)))}\n`);
+  return found;
+}
+
+/** How many ticks come before the rollback is written down: the first test goes through those. */
+async function beforeRollback(isOccupied: boolean): Promise<number> {
+  return (await ticksOf('databases', isOccupied)).indexOf('journal: before rollback');
 }
 
 async function resumed(path: string, failing: string, world: string): Promise<string> {
@@ -60,57 +90,50 @@ async function resumed(path: string, failing: string, world: string): Promise<st
   return stateOf(world);
 }
 
-/** How often each kind of place was hit. */
-function histogram(hit: ReadonlyMap<string, string>): Readonly<Record<string, number>> {
-  const kinds = [...hit.keys()].map((point) =>
-    point.replace(/^\d+ /, '').replace(/^(journal: (?:before|after) \w+|\w+).*$/, '$1'),
-  );
-  return Object.fromEntries([...Map.groupBy(kinds, (kind) => kind)].map(([kind, points]) => [kind, points.length]));
+function kindOf(point: string): string {
+  return point.replace(/^(journal: (?:before|after) \w+|\w+).*$/, '$1');
 }
 
-describe('kill -9 at every change of the world and every line of the journal', () => {
+/** How often each was hit: each line of the journal by itself, changes of the world by their kind. */
+function histogram(points: readonly string[]): Readonly<Record<string, number>> {
+  const kinds = points.map((point) => (point.startsWith('journal') ? point : kindOf(point)));
+  return Object.fromEntries([...Map.groupBy(kinds, (kind) => kind)].map(([kind, all]) => [kind, all.length]));
+}
+
+function kindsOf(found: readonly (readonly [string, string])[]): ReadonlySet<string> {
+  return new Set(found.map(([point]) => kindOf(point)));
+}
+
+const statesOf = (found: readonly (readonly [string, string])[]): readonly string[] => [
+  ...new Set(found.map(([, state]) => state)),
+];
+
+describe('kill -9 at the changes of the world and the lines of the journal', () => {
   it('leads to the complete new state on resume', async () => {
-    const hit = await atEveryTick('', true);
-    expect([...new Set(hit.values())]).toEqual([newState]);
-    expect(histogram(hit)).toEqual({
-      'journal: before run': 1,
-      'journal: after run': 1,
-      'journal: before attempt': 6,
-      'journal: after attempt': 6,
-      'journal: before aside': 6,
-      'journal: after aside': 6,
-      'journal: before done': 7,
-      'journal: after done': 7,
-      'journal: before proven': 1,
-      'journal: after proven': 1,
-      'journal: before once': 3,
-      'journal: after once': 3,
-      'journal: before end': 1,
-      'journal: after end': 1,
-      engine: 1,
-      configuration: 7,
-      vault: 7,
-      volume: 8,
-      services: 1,
-      databases: 3,
-      proof: 1,
-    });
-  }, 240_000);
+    const found = await atEachTick('', true);
+    expect(statesOf(found)).toEqual([newState]);
+    const lines = ['run', 'attempt', 'aside', 'done', 'proven', 'once', 'end'];
+    expect(kindsOf(found)).toEqual(
+      new Set([
+        ...lines.flatMap((line) => [`journal: before ${line}`, `journal: after ${line}`]),
+        ...['engine', 'configuration', 'vault', 'volume', 'services', 'databases', 'proof'],
+      ]),
+    );
+    expect(found.filter(([point]) => point.startsWith('journal: after')).length).toBeGreaterThanOrEqual(25 * rounds);
+  }, 900_000);
 
   it('leads back to the previous state where a step fails for good', async () => {
-    const hit = await atEveryTick('databases', true, atFailure);
-    expect([...new Set(hit.values())]).toEqual([occupiedState]);
-    expect(histogram(hit)).toMatchObject({
-      'journal: before rollback': 1,
-      'journal: after rollback': 1,
-      'journal: before once': 8,
-    });
-  }, 240_000);
+    const found = await atEachTick('databases', true, await beforeRollback(true));
+    expect(statesOf(found)).toEqual([occupiedState]);
+    expect([...kindsOf(found)]).toEqual(
+      expect.arrayContaining(['journal: before rollback', 'journal: after rollback', 'journal: after once']),
+    );
+  }, 900_000);
 
   it('leads back to an empty machine where there was nothing', async () => {
-    const hit = await atEveryTick('databases', false, atFailure - whereThereIsNothing);
-    expect([...new Set(hit.values())]).toEqual([emptyState]);
-  }, 240_000);
+    const found = await atEachTick('databases', false, await beforeRollback(false));
+    expect(statesOf(found)).toEqual([emptyState]);
+  }, 900_000);
 
   it('the control: without a resume, a kill leaves something between', async () => {
     await using folder = await temporaryFolder();

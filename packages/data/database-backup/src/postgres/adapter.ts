@@ -1,4 +1,5 @@
 import { DevstackError } from '@devstack-core/errors';
+import { sweepCredentialFiles } from '../credential-file.ts';
 import { DatabaseBackupErrorCode } from '../errors.ts';
 import type { BackupPart, EngineAdapter, Fingerprint, RestoreOptions, SourceOptions, StoredPart } from '../types.ts';
 import { checkPostgresDatabase } from './check.ts';
@@ -26,6 +27,7 @@ export const postgresAdapter: EngineAdapter<PostgresPlace> = {
 
 async function* open(place: PostgresPlace, options: SourceOptions = {}): AsyncGenerator<BackupPart, void, undefined> {
   const { signal, now } = options;
+  await sweepCredentialFiles(place);
   const server = await describeServer(place, { purpose: 'dump', signal });
   const missing = (place.databases ?? []).filter(
     (name) => !(place.excludeDatabases ?? []).includes(name) && server.databases.every((found) => found.name !== name),
@@ -50,6 +52,7 @@ async function restore(
   { signal }: RestoreOptions = {},
 ): Promise<void> {
   refuseOthers(part);
+  await sweepCredentialFiles(place);
   if (part.kind === globalsKind) {
     const superuser = part.metadata?.['superuser'];
     await restoreGlobals(place, content, { superuser: typeof superuser === 'string' ? superuser : undefined, signal });
