@@ -31,6 +31,7 @@ const files = {
   signals: `${data}/stack-backup/src/signals.test.ts`,
   diskFull: `${data}/stack-backup/src/disk-full.test.ts`,
   restoreKilled: `${data}/stack-backup/src/restore-killed.integration.test.ts`,
+  decrypt: `${data}/stack-backup/src/create.test.ts`,
   twoAtOnce: `${data}/stack-backup/src/two-at-once.test.ts`,
   oldStack: `${data}/stack-backup/src/old-stack.test.ts`,
   configuration: `${data}/stack-backup/src/configuration-step.test.ts`,
@@ -128,6 +129,7 @@ export const faults: readonly Fault[] = [
           'process',
           'leaves its plain text in a private folder only, which is swept when it is gone and not before',
         ),
+        proof('decrypt', 'takes away what a killed one has left, whatever it is asked for'),
       ],
       recover: [
         proof('recoverKilled', 'leads to the complete new state on resume'),

@@ -1,4 +1,4 @@
-import { readdir } from 'node:fs/promises';
+import { mkdir, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { fakeService, storeIn } from '../test/fake-service.ts';
@@ -161,6 +161,17 @@ describe('decryption', () => {
       code: 'TARGET_EXISTS',
     });
     expect(await decryptBackup(store(), { id: manifest.id, directory, only: ['vault'] })).toEqual([]);
+  });
+
+  it('takes away what a killed one has left, whatever it is asked for', async () => {
+    const { manifest } = await createBackup(store(), { project: 'p', services: [fakeService(texts())] });
+    const directory = join(folder.path, 'plain');
+    await mkdir(directory, { mode: 0o700 });
+    const left = `${manifest.artifacts.at(-1)?.file.replace('.zst.gpg', '') ?? ''}.partial`;
+    await writeFile(join(directory, left), 'half of it, in clear');
+    await writeFile(join(directory, 'mine.partial'), 'of somebody else');
+    await decryptBackup(store(), { id: manifest.id, directory, only: ['vault'] });
+    expect(await readdir(directory)).toEqual(['mine.partial']);
   });
 
   it('leaves nothing with a wrong passphrase or when it is interrupted', async () => {

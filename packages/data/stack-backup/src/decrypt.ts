@@ -2,7 +2,7 @@ import { createWriteStream } from 'node:fs';
 import { link, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
-import type { BackupStore } from '@devstack-core/backup-store';
+import type { ArtifactRecord, BackupStore } from '@devstack-core/backup-store';
 import { ensurePrivateDirectory, removeDurable } from '@devstack-core/durable-files';
 import { DevstackError } from '@devstack-core/errors';
 import type { OnEvent } from '@devstack-core/stack-lifecycle';
@@ -27,9 +27,12 @@ export async function decryptBackup(store: BackupStore, options: DecryptBackupOp
   const manifest = await store.read(id);
   await ensurePrivateDirectory(directory);
   const written: string[] = [];
+  const pathOf = ({ file }: ArtifactRecord): string => join(directory, file.replace(/\.zst(\.gpg)?$/, ''));
+  // Plain text that a killed run has left: of all that the set has, whatever is wanted now, and whatever fails next.
+  for (const artifact of manifest.artifacts) await rm(partialOf(pathOf(artifact)), { force: true });
   for (const artifact of manifest.artifacts) {
     if (only !== undefined && !only.includes(artifact.service)) continue;
-    const path = join(directory, artifact.file.replace(/\.zst(\.gpg)?$/, ''));
+    const path = pathOf(artifact);
     options.onEvent?.({ type: 'progress', step: 'decrypt', text: path });
     const content = store.open(id, artifact, signal === undefined ? {} : { signal });
     await writeNew(path, content);
@@ -40,8 +43,7 @@ export async function decryptBackup(store: BackupStore, options: DecryptBackupOp
 
 // Under its own name only when it is whole: cut off, no half of it is taken for it.
 async function writeNew(path: string, content: AsyncIterable<Uint8Array>): Promise<void> {
-  const partial = `${path}.partial`;
-  await rm(partial, { force: true });
+  const partial = partialOf(path);
   try {
     await pipeline(content, createWriteStream(partial, { flags: 'wx', mode: 0o600, flush: true }));
     await link(partial, path);
@@ -50,6 +52,10 @@ async function writeNew(path: string, content: AsyncIterable<Uint8Array>): Promi
   } finally {
     await removeDurable(partial);
   }
+}
+
+function partialOf(path: string): string {
+  return `${path}.partial`;
 }
 
 function isTaken(error: unknown): boolean {
