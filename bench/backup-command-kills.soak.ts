@@ -9,8 +9,8 @@ import { output } from './lib/measure.ts';
 import { report } from './lib/report.ts';
 import { BenchStack } from './lib/stack.ts';
 
-// Soak: the commands themselves on a running stack. `backup create`, `backup restore` and `backup rotate` are killed with SIGKILL at each of
-// their steps, as their own progress tells them, three times each. Afterwards the sets and the database are those of before, or the new ones.
+// Soak: the commands themselves on a running stack. `backup create` and `backup restore` are killed with SIGKILL at each of their steps, as
+// their own progress tells them, three times each. Afterwards the sets and the database are those of before, or the new ones.
 
 const rounds = 3;
 const root = new URL('..', import.meta.url).pathname.replace(/\/$/, '');
@@ -94,21 +94,29 @@ report(
 
 /** Runs a command once to learn its steps, and kills it at each of them. */
 async function everyStep(name: string, args: readonly string[], check: (step: string) => Promise<void>): Promise<void> {
-  const steps = await run(args, undefined);
+  const { steps } = await run(args, undefined);
   if (name === 'create')
     for (const id of await complete()) if (id !== first) await rm(join(sets, id), { recursive: true });
   if (name === 'restore') await sql(later);
   for (let round = 0; round < rounds; round += 1)
     for (const step of steps) {
-      await run(args, step);
-      hits.set(`${name} ${step}`, (hits.get(`${name} ${step}`) ?? 0) + 1);
-      process.stderr.write(`round ${String(round + 1)} of ${String(rounds)}: ${name} killed at ${step}\n`);
-      await check(step);
+      // After its last steps a command may be quicker than its killer.
+      for (let attempt = 0; attempt < 5; attempt += 1) {
+        const { isKilled } = await run(args, step);
+        await check(step);
+        if (!isKilled) continue;
+        hits.set(`${name} ${step}`, (hits.get(`${name} ${step}`) ?? 0) + 1);
+        process.stderr.write(`round ${String(round + 1)} of ${String(rounds)}: ${name} killed at ${step}\n`);
+        break;
+      }
     }
 }
 
 /** What it tells of its steps; killed at one of them, or left to come to its end. */
-async function run(args: readonly string[], killAt: string | undefined): Promise<readonly string[]> {
+async function run(
+  args: readonly string[],
+  killAt: string | undefined,
+): Promise<{ readonly steps: readonly string[]; readonly isKilled: boolean }> {
   const child = spawn(process.execPath, [cli, ...args, '--progress', 'ndjson'], {
     cwd: root,
     env: stack.env,
@@ -122,20 +130,19 @@ async function run(args: readonly string[], killAt: string | undefined): Promise
     const event = parsed(line);
     if (event === undefined) continue;
     const step = `${event.type} ${event.step}`;
-    if (!steps.includes(step)) steps.push(step);
+    steps.push(step);
     if (step === killAt) child.kill('SIGKILL');
   }
   await exit;
-  if (killAt === undefined && child.exitCode !== 0) throw new Error(`${args.join(' ')} failed: ${said}`);
-  if (killAt !== undefined && child.signalCode !== 'SIGKILL')
-    throw new Error(`${args.join(' ')} was not killed at ${killAt}.`);
-  return steps;
+  const isKilled = child.signalCode === 'SIGKILL';
+  if (!isKilled && child.exitCode !== 0) throw new Error(`${args.join(' ')} failed: ${said}`);
+  return { steps, isKilled };
 }
 
 function parsed(line: string): { readonly type: string; readonly step: string } | undefined {
   try {
     const event = JSON.parse(line) as { readonly type?: unknown; readonly step?: unknown };
-    return typeof event.type === 'string' && typeof event.step === 'string' && event.type !== 'waiting'
+    return (event.type === 'step-started' || event.type === 'step-done') && typeof event.step === 'string'
       ? { type: event.type, step: event.step }
       : undefined;
   } catch {
