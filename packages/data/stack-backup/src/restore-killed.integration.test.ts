@@ -22,7 +22,7 @@ import { atPlace, compareWithBackup, createBackup, restoreBackup, type ServiceBa
 vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
 
 const script = fileURLToPath(new URL('../test/restore-until-killed.ts', import.meta.url));
-/** Every step so many times in a soak; otherwise the first of each kind that changes something. */
+/** In a soak every step, and each kind so many times; otherwise the last of each kind that changes something. */
 const rounds = Number(process.env['DEVSTACK_KILL_ROUNDS'] ?? '0');
 const changing = /^psql: (CREATE DATABASE|BEGIN|ALTER DATABASE|COMMIT|DROP DATABASE)$|^pg_restore: bytes$/;
 const passphrase = 'correct horse battery staple 9';
@@ -139,11 +139,7 @@ describe('a restore into a running server', () => {
     expect(killed).toBe(false);
     expect(await held()).toBe('new');
     await goBack();
-    const all = steps.slice(0, -1).map((_, index) => index);
-    const firsts = all.filter(
-      (index) => changing.test(steps[index] ?? '') && steps.indexOf(steps[index] ?? '') === index,
-    );
-    const moments = rounds > 0 ? Array.from({ length: rounds }, () => all).flat() : firsts;
+    const moments = momentsOf(steps.slice(0, -1));
     expect(moments.length).toBeGreaterThanOrEqual(6);
     const seen = { old: 0, new: 0 };
     for (const moment of moments) {
@@ -200,6 +196,15 @@ describe('a restore into a running server', () => {
     expect(await left()).toEqual([]);
   });
 });
+
+function momentsOf(steps: readonly string[]): readonly number[] {
+  const kinds = Map.groupBy(steps.keys(), (index) => steps[index] ?? '');
+  if (rounds === 0) return [...kinds].flatMap(([kind, all]) => (changing.test(kind) ? all.slice(-1) : []));
+  return [...kinds.values()].flatMap((all) => [
+    ...all,
+    ...Array.from({ length: Math.max(0, rounds - all.length) }, (_, more) => all[more % all.length] ?? 0),
+  ]);
+}
 
 async function* crashed(content: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void, undefined> {
   let pieces = 0;

@@ -369,13 +369,17 @@ describe('a dump', () => {
   });
 });
 
-// After which steps to die: at every one in a soak, otherwise where each kind that changes something comes first, and at the very last.
+// After which steps to die: in a soak every one, and each kind so many times; otherwise where each kind that changes something comes first, and
+// at the very last.
 function moments(steps: readonly string[]): readonly number[] {
-  const all = steps.map((_, index) => index);
-  if (isSoak) return Array.from({ length: rounds }, () => all).flat();
-  const kinds = /: (CREATE (DATABASE|TABLE)|INSERT|DROP TRIGGER|RENAME|ALTER|input)/;
-  const changing = all.filter((index) => kinds.test(steps[index] ?? ''));
-  const firsts = changing.filter((index) => steps.indexOf(steps[index] ?? '') === index);
+  const kinds = Map.groupBy(steps.keys(), (index) => steps[index] ?? '');
+  if (isSoak)
+    return [...kinds.values()].flatMap((all) => [
+      ...all,
+      ...Array.from({ length: Math.max(0, rounds - all.length) }, (_, more) => all[more % all.length] ?? 0),
+    ]);
+  const changing = /: (CREATE (DATABASE|TABLE)|INSERT|DROP TRIGGER|RENAME|ALTER|input)/;
+  const firsts = [...kinds].flatMap(([kind, [first = 0]]) => (changing.test(kind) ? [first] : []));
   return [...firsts, steps.lastIndexOf('mariadb: INSERT INTO') + 1, steps.length - 1];
 }
 
