@@ -1,5 +1,5 @@
-// Restores a set into a running PostgreSQL and kills itself with SIGKILL at one step, named by its number; prints each step before.
-// Arguments: folder of the sets, its passphrase's file, id, container, number of the step, `torn` for the control.
+// Restores a set into a running PostgreSQL and kills itself with SIGKILL at one step, by its number, or the first of its name; prints each step before.
+// Arguments: folder of the sets, its passphrase's file, id, container, the step, `torn` for the control.
 import { writeSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { openBackupStore } from '@devstack-core/backup-store';
@@ -16,7 +16,7 @@ let steps = 0;
 const tick = (step: string): void => {
   writeSync(1, `${step}\n`);
   steps += 1;
-  if (steps === Number(killAt)) process.kill(process.pid, 'SIGKILL');
+  if (steps === Number(killAt) || step === killAt) process.kill(process.pid, 'SIGKILL');
 };
 const store = openBackupStore({
   directory,
