@@ -36,31 +36,15 @@ const common = [
   '--loose-column-statistics=0',
 ];
 
-// The end of the input means that nobody reads any more, and ends the program: the engine alone would leave it in the container, waiting
-// forever to be read, with its transaction.
-const supervised = `read -r go || exit 1
-exec 3<&0
-"$@" </dev/null 3<&- & program=$!
-( while read -r _ <&3; do :; done; kill "$program" ) 2>/dev/null & watcher=$!
-wait "$program"; code=$?
-kill "$watcher" 2>/dev/null
-wait "$watcher" 2>/dev/null
-exit "$code"`;
-
 /** Starts the program up to the point where it would log in. The signal cuts it off. */
 export async function prepareTableDump(options: DumpProgramOptions): Promise<TableDump> {
   const { place, programs, login, catalog, signal } = options;
   const { database } = catalog;
   const go = Promise.withResolvers<undefined>();
-  const over = Promise.withResolvers<undefined>();
   const cut = new AbortController();
-  const running = await place.docker.execStream(
-    place.container,
+  const running = await execSupervised(
+    place,
     [
-      'sh',
-      '-c',
-      supervised,
-      'sh',
       programs.dump,
       `--defaults-extra-file=${login}`,
       ...common,
@@ -72,10 +56,7 @@ export async function prepareTableDump(options: DumpProgramOptions): Promise<Tab
       '--',
       database,
     ],
-    {
-      stdin: whenTold(go.promise, over.promise),
-      signal: signal === undefined ? cut.signal : AbortSignal.any([signal, cut.signal]),
-    },
+    { begin: go.promise, signal: signal === undefined ? cut.signal : AbortSignal.any([signal, cut.signal]) },
   );
   const chunks = running.stdout[Symbol.asyncIterator]();
   const first: Uint8Array[] = [];
@@ -93,7 +74,6 @@ export async function prepareTableDump(options: DumpProgramOptions): Promise<Tab
     [Symbol.asyncDispose]: async () => {
       // Either ends its input, and thereby the program.
       go.resolve(undefined);
-      over.resolve(undefined);
       cut.abort();
       await running.ended.catch(() => undefined);
     },
@@ -153,13 +133,4 @@ async function* joined(
 ): AsyncGenerator<Uint8Array, void, undefined> {
   yield* first;
   for (let next = await rest.next(); next.done !== true; next = await rest.next()) yield next.value;
-}
-
-async function* whenTold(
-  told: Promise<undefined>,
-  over: Promise<undefined>,
-): AsyncGenerator<Uint8Array, void, undefined> {
-  await told;
-  yield Buffer.from('go\n');
-  await over;
 }
