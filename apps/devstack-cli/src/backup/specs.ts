@@ -50,6 +50,10 @@ export const backupCommands: readonly CommandSpec[] = [
     flags: {
       only,
       incremental: { type: 'boolean', describe: 'Only what changed since the latest set; it is needed to restore' },
+      physical: {
+        type: 'boolean',
+        describe: 'PostgreSQL as a whole, file by file, with its archived log; with --incremental only changed blocks',
+      },
       fingerprints: {
         type: 'boolean',
         describe: 'Do not count and sum the content: a verification has nothing to compare then',
@@ -67,6 +71,7 @@ export const backupCommands: readonly CommandSpec[] = [
       ['devstack backup create --only postgres,vault', 'two services'],
       ['devstack backup create --incremental', 'only what changed'],
       ['devstack backup create --recipient ~/ada.asc', 'Ada opens it with gpg and her own key'],
+      ['devstack backup create --physical --incremental', 'PostgreSQL as changed blocks, with its log'],
     ],
     json: true,
     run: async (args, context) => (await import('../commands/backup/create.ts')).run(args, context),
@@ -119,6 +124,12 @@ export const backupCommands: readonly CommandSpec[] = [
         value: 'folder',
         describe: 'Only decrypt the files into this folder; no service is touched',
       },
+      'to-time': {
+        type: 'string',
+        value: 'time',
+        describe: 'PostgreSQL as it was then, by the archived log of physical sets, e.g. 2026-11-21T10:30:00Z',
+      },
+      'to-point': { type: 'string', value: 'name', describe: 'The same, to a point made by pg_create_restore_point' },
       yes,
       ...common,
     },
@@ -126,9 +137,22 @@ export const backupCommands: readonly CommandSpec[] = [
       ['devstack restore', 'choose from a menu'],
       ['devstack backup restore latest --only postgres --yes', 'one service, without a question'],
       ['devstack backup restore 20261121_020000 --to ./scratch', 'the decrypted files alone'],
+      ['devstack backup restore latest --only postgres --to-time 2026-11-21T10:29:00Z', 'right before a mistake'],
     ],
     json: true,
     run: async (args, context) => (await import('../commands/backup/restore.ts')).run(args, context),
+  },
+  {
+    name: 'backup wal',
+    group: 'Backup',
+    describe: "Keep PostgreSQL's write-ahead log for physical sets, to go back to any moment",
+    positionals: [{ name: 'action', describe: 'on, off, or status (unless given)' }],
+    examples: [
+      ['devstack backup wal on', 'from the next physical set on any moment can be gone back to'],
+      ['devstack backup wal status --json', 'whether it works, and how much waits for a set'],
+    ],
+    json: true,
+    run: async (args, context) => (await import('../commands/backup/wal.ts')).run(args, context),
   },
   {
     name: 'backup rotate',

@@ -12,25 +12,32 @@ export { checkPostgresDatabase } from './postgres/check.ts';
 export { postgresDatabasePart, type PostgresDatabasePart } from './postgres/database-part.ts';
 export { dumpPostgresDatabase, type PostgresDumpOptions } from './postgres/dump.ts';
 export { postgresPhysicalAdapter, type PostgresPhysicalOptions } from './postgres/physical/adapter.ts';
-export { openPhysicalBackup, type PhysicalBackupOptions } from './postgres/physical/backup.ts';
-export { installRecovered } from './postgres/physical/install.ts';
+export {
+  baseKind as physicalBaseKind,
+  manifestKind as physicalManifestKind,
+  openPhysicalBackup,
+  type PhysicalBackupOptions,
+} from './postgres/physical/backup.ts';
+export { exchangeBack, installRecovered, removeKept, type KeptCluster } from './postgres/physical/install.ts';
 export { longestChain, planPhysicalBackup, type PhysicalParent, type PhysicalPlan } from './postgres/physical/plan.ts';
 export {
   openRecovery,
   recover,
+  recoveryPrefix,
   stageLink,
   stageWal,
   type RecoverOptions,
   type RecoveryOptions,
   type RecoveryPlace,
 } from './postgres/physical/recovery.ts';
+export { timelineOf } from './postgres/physical/wal-segments.ts';
 export {
   setWalArchiving,
   walArchiveDirectory,
   walArchiveState,
   type WalArchiveState,
 } from './postgres/physical/wal-archive.ts';
-export { isWalPart, type WalPart } from './postgres/physical/wal-part.ts';
+export { isWalPart, walKind as physicalWalKind, type WalPart } from './postgres/physical/wal-part.ts';
 export type { PostgresPlace } from './postgres/place.ts';
 export { restorePostgresDatabase, type PostgresRestoreOptions } from './postgres/restore.ts';
 export { holdSnapshot, type HoldSnapshotOptions, type PostgresSnapshot } from './postgres/snapshot.ts';

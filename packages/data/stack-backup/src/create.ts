@@ -1,6 +1,6 @@
 import { hostname, type } from 'node:os';
 import type { ArtifactRecord, BackupStore, PartRecord, SetDraft, SetManifest } from '@devstack-core/backup-store';
-import { serializeFingerprint, type BackupPart } from '@devstack-core/database-backup';
+import { isWalPart, serializeFingerprint, type BackupPart, type WalPart } from '@devstack-core/database-backup';
 import { abortReason, DevstackError } from '@devstack-core/errors';
 import type { OnEvent } from '@devstack-core/stack-lifecycle';
 import { StackBackupErrorCode } from './errors.ts';
@@ -54,15 +54,18 @@ export async function createBackup(store: BackupStore, options: CreateBackupOpti
   });
   const sizes = await lastSizes(store);
   let unchanged = 0;
+  const logs: WalPart[] = [];
   for (const service of services) {
     const withSignal = signal === undefined ? {} : { signal };
     for await (const part of service.open({ fingerprints: options.fingerprints ?? true, ...withSignal })) {
       const aborted = abortReason(signal, `The backup of ${service.service}`);
       if (aborted !== undefined) throw aborted;
       if (await addPart(draft, service.service, part, options, sizes)) unchanged += 1;
+      if (isWalPart(part)) logs.push(part);
     }
   }
   const manifest = await draft.finish();
+  for (const log of logs) await release(log, options.onEvent);
   const stored = manifest.artifacts.filter(({ heldBy }) => heldBy === null);
   return {
     manifest,
@@ -71,6 +74,20 @@ export async function createBackup(store: BackupStore, options: CreateBackupOpti
     storedBytes: stored.reduce((sum, { cipher }) => sum + cipher.bytes, 0),
     unchanged,
   };
+}
+
+// Only now does something else hold it. What stays goes into the next set once more.
+async function release(log: WalPart, onEvent: OnEvent | undefined): Promise<void> {
+  try {
+    await log.release();
+  } catch (error) {
+    onEvent?.({
+      type: 'warning',
+      code: 'WAL_NOT_RELEASED',
+      text: `What the backup holds of the log could not be removed from the server's archive: ${error instanceof Error ? error.message : String(error)}`,
+      hint: 'The next backup tries it again.',
+    });
+  }
 }
 
 async function addPart(

@@ -24,6 +24,10 @@ export const StackBackupErrorCode = {
   notProven: 'RECOVERY_NOT_PROVEN',
   /** No subnet or ports are free for a drill. */
   noAddresses: 'NO_ADDRESSES',
+  /** A set holds dumps of PostgreSQL where a physical backup is needed. */
+  notPhysical: 'NOT_PHYSICAL',
+  /** A moment lies before a backup, or beyond the log. */
+  outOfReach: 'TARGET_OUT_OF_REACH',
   /** A timer could not be installed. */
   scheduleFailed: 'SCHEDULE_FAILED',
 } as const;

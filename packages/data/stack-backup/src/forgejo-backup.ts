@@ -71,10 +71,9 @@ export function forgejoBackup(place: ForgejoPlace): ServiceBackup {
 }
 
 async function* openParts(place: ForgejoPlace, options: SourceOptions): AsyncGenerator<BackupPart, void, undefined> {
-  const { docker, container, postgres, database, volume, application } = place;
+  const { docker, container, postgres, database, volume } = place;
   const signal = options.signal === undefined ? {} : { signal: options.signal };
-  // The image's git checks the repositories in a verification.
-  const about = { application, applicationImage: (await docker.inspectContainer(container)).image };
+  const about = await aboutForgejo(place);
   const named = (part: BackupPart): BackupPart => ({ ...part, metadata: { ...part.metadata, ...about } });
   await docker.pauseContainer(container);
   let isPaused = true;
@@ -93,6 +92,15 @@ async function* openParts(place: ForgejoPlace, options: SourceOptions): AsyncGen
   } finally {
     await goOn();
   }
+}
+
+/** What its parts say of it: which application it is, and the image whose git checks the repositories in a verification. */
+export async function aboutForgejo({
+  docker,
+  container,
+  application,
+}: ForgejoPlace): Promise<{ readonly application: string; readonly applicationImage: string }> {
+  return { application, applicationImage: (await docker.inspectContainer(container)).image };
 }
 
 // Gitea's data does not move to Forgejo.

@@ -26,34 +26,42 @@ export const forgejoRehearser: Rehearser = {
     await using stack = new AsyncDisposableStack();
     const imageOf = (engine: string): ThrowawayOptions => ({ ...options, image: options.images?.[engine] ?? '' });
     const volume = stack.use(await volumeAdapter.throwaway(imageOf('volume')));
-    const postgres = stack.use(await postgresAdapter.throwaway(imageOf('postgresql')));
+    // In a physical set the database is in the cluster, which is tried by itself.
+    const hasDatabase = options.images?.['postgresql'] !== undefined;
+    const postgres = hasDatabase ? stack.use(await postgresAdapter.throwaway(imageOf('postgresql'))) : undefined;
     let database: string | undefined;
     const owned = stack.move();
     return {
       restore: async (part, content, restore) => {
         if (part.kind === volumeKind) return volumeAdapter.restore(volume, part, content, restore);
-        await postgresAdapter.restore(postgres, part, content, restore);
+        await postgresAdapter.restore(needed(postgres), part, content, restore);
         if (part.kind === databaseKind) database = part.name;
       },
       fingerprint: (part, restore) =>
         part.kind === volumeKind
           ? volumeAdapter.fingerprint(volume, part, restore)
-          : postgresAdapter.fingerprint(postgres, part, restore),
+          : postgresAdapter.fingerprint(needed(postgres), part, restore),
       check: async (part, restore = {}) =>
         part.kind === volumeKind
           ? [
               ...(await volumeAdapter.check(volume, part, restore)),
               ...(await problemsOf({ volume, postgres, database, part, labels: options.labels, ...restore })),
             ]
-          : postgresAdapter.check(postgres, part, restore),
+          : postgresAdapter.check(needed(postgres), part, restore),
       [Symbol.asyncDispose]: () => owned[Symbol.asyncDispose](),
     } satisfies Rehearsal;
   },
 };
 
+// Whoever rehearses a part names the image of its engine.
+function needed(postgres: PostgresPlace | undefined): PostgresPlace {
+  if (postgres === undefined) throw new Error('there is no image for its database');
+  return postgres;
+}
+
 interface Restored {
   readonly volume: VolumePlace;
-  readonly postgres: PostgresPlace;
+  readonly postgres: PostgresPlace | undefined;
   /** Undefined where the set has none, or none that could be restored. */
   readonly database: string | undefined;
   readonly part: StoredPart;
@@ -65,7 +73,9 @@ async function problemsOf({ volume, postgres, database, part, labels, signal }: 
   const { docker } = volume;
   const image = gitImageOf(part);
   const files = await inspectGitVolume({ docker, volume: volume.volume, image, labels, signal });
-  if (database === undefined) return [...files.problems, 'There is no database to compare the repositories with.'];
+  if (part.metadata?.['databaseIn'] !== undefined) return files.problems;
+  if (database === undefined || postgres === undefined)
+    return [...files.problems, 'There is no database to compare the repositories with.'];
   return [...files.problems, ...(await strangers(postgres, database, files, signal))];
 }
 

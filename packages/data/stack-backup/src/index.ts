@@ -1,9 +1,13 @@
+export { changeWalArchiving, walArchiving } from './wal-archiving.ts';
+export { physicalSetBefore, type RecoveryTarget } from './physical-moment.ts';
+export type { KeptAt } from './physical-restore.ts';
+export { physicalOf, physicalSets, type PhysicalSet } from './physical-set.ts';
 export { backUpStack, restoreStack, type BackUpStackOptions, type RestoreStackOptions } from './stack-backup.ts';
 export { decryptBackup, type DecryptBackupOptions } from './decrypt.ts';
 export { bytesText, createBackup, type CreateBackupOptions, type CreatedBackup } from './create.ts';
 export { compareWithBackup, restoreBackup, type RestoreBackupOptions, type RestoredPart } from './restore.ts';
 export { backupServices, type BackupService } from './services.ts';
-export { atPlace, type ServiceBackup } from './service-backup.ts';
+export { atPlace, type ServiceBackup, type ServiceRestore } from './service-backup.ts';
 export {
   cronLines,
   scheduledJobs,

@@ -1,7 +1,9 @@
 import type { BackupStore } from '@devstack-core/backup-store';
 import { verifySet, type VerificationReport, type VerifySetOptions } from '@devstack-core/backup-verification';
+import { physicalBaseKind } from '@devstack-core/database-backup';
 import { storeSource, vaultParsers, type RecoverySource } from '@devstack-core/disaster-recovery';
 import type { DockerEngine } from '@devstack-core/docker-engine';
+import { physicalParser } from './physical-rehearser.ts';
 import { stackRehearsers } from './rehearsers.ts';
 
 /** Verifies a set with everything that a stack's set is made of. Docker is asked for only where a trial restore is wanted. */
@@ -11,8 +13,11 @@ export async function verifyBackup(
   },
 ): Promise<VerificationReport> {
   const { docker, level = 3, ...rest } = options;
-  const trial = level === 3 ? { docker: await docker(), rehearsers: stackRehearsers() } : {};
-  return verifySet({ ...rest, level, parsers: vaultParsers, ...trial });
+  const { store, id } = rest;
+  const trial = level === 3 ? { docker: await docker(), rehearsers: stackRehearsers(store, id) } : {};
+  // A trial restore reads the other links anyway.
+  const chain = level === 2 ? { [physicalBaseKind]: physicalParser(store, id) } : {};
+  return verifySet({ ...rest, level, parsers: { ...vaultParsers, ...chain }, ...trial });
 }
 
 /** The sets of a store, as a recovery looks at them. */

@@ -9,14 +9,15 @@ import { abortReason, DevstackError } from '@devstack-core/errors';
 import type { OnEvent } from '@devstack-core/stack-lifecycle';
 import { bytesText } from './create.ts';
 import { StackBackupErrorCode } from './errors.ts';
-import type { ServiceBackup } from './service-backup.ts';
+import type { KeptAt } from './physical-restore.ts';
+import type { ServiceRestore } from './service-backup.ts';
 import { artifactOf, bytesOf } from './set-files.ts';
 
 /** What to bring back, and where to. */
 export interface RestoreBackupOptions {
   readonly set: string;
   /** Where the parts of each service go; parts of others are left alone. */
-  readonly services: readonly ServiceBackup[];
+  readonly services: readonly ServiceRestore[];
   /** Parts that are done already, as `service/part`: of a run that was cut off. */
   readonly done?: ReadonlySet<string>;
   readonly onPart?: (part: string) => Promise<void>;
@@ -29,8 +30,10 @@ export interface RestoredPart {
   readonly service: string;
   readonly part: string;
   readonly consistency: 'exact' | 'approximate';
-  /** Null where the set has no fingerprint of it. */
+  /** Null where there is nothing to compare: the set has no fingerprint of it, or it is of another moment. */
   readonly differences: readonly FingerprintDifference[] | null;
+  /** Where what was there before is kept; only where it is. */
+  readonly keptAt?: KeptAt;
 }
 
 /**
@@ -83,17 +86,18 @@ export async function compareWithBackup(
     const content = store.open(options.set, artifactOf(manifest, part.service, part.name, 'fingerprint'), signal);
     const text = Buffer.from(await bytesOf(content)).toString();
     const expected = JSON.parse(text) as Fingerprint;
-    compared.push({ ...about, differences: compareFingerprints(expected, await service.fingerprint(part, signal)) });
+    const found = await service.fingerprint(part, signal);
+    compared.push({ ...about, differences: found === undefined ? null : compareFingerprints(expected, found) });
   }
   return compared;
 }
 
 interface Selected {
-  readonly service: ServiceBackup;
+  readonly service: ServiceRestore;
   readonly part: StoredPart & Pick<PartRecord, 'fingerprintDigest'>;
 }
 
-function selectParts(manifest: SetManifest, services: readonly ServiceBackup[]): readonly Selected[] {
+function selectParts(manifest: SetManifest, services: readonly ServiceRestore[]): readonly Selected[] {
   return services.flatMap((service) => {
     const parts = manifest.parts.filter(
       (part) => part.service === service.service && service.kinds.includes(part.kind),
@@ -105,7 +109,7 @@ function selectParts(manifest: SetManifest, services: readonly ServiceBackup[]):
   });
 }
 
-function otherEngine(service: ServiceBackup, engine: string, part: string): DevstackError {
+function otherEngine(service: ServiceRestore, engine: string, part: string): DevstackError {
   return new DevstackError({
     code: 'ENGINE_MISMATCH',
     message: `"${part}" of ${service.service} was backed up from ${engine}; here runs ${service.engines.join(' or ')}.`,
@@ -113,7 +117,7 @@ function otherEngine(service: ServiceBackup, engine: string, part: string): Devs
   });
 }
 
-function nothing(manifest: SetManifest, services: readonly ServiceBackup[]): DevstackError {
+function nothing(manifest: SetManifest, services: readonly ServiceRestore[]): DevstackError {
   const there = [...new Set(manifest.parts.map(({ service }) => service))];
   return new DevstackError({
     code: StackBackupErrorCode.nothingSelected,

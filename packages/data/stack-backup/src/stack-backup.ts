@@ -1,13 +1,19 @@
 import { join } from 'node:path';
 import type { BackupStore } from '@devstack-core/backup-store';
+import { DevstackError } from '@devstack-core/errors';
 import { up, withStackLease, type OnEvent, type Stack } from '@devstack-core/stack-lifecycle';
 import { loginWithFiles } from '@devstack-core/vault-approle';
 import type { VaultClient } from '@devstack-core/vault-client';
 import { openConfigurationParts } from './configuration-source.ts';
 import { createBackup, type CreatedBackup } from './create.ts';
+import { StackBackupErrorCode } from './errors.ts';
+import type { RecoveryTarget } from './physical-moment.ts';
+import { notPhysical, physicalOf } from './physical-set.ts';
+import { physicalService, type PhysicalService } from './physical-service.ts';
+import { physicalSources, type PhysicalSources } from './physical-source.ts';
 import { StackPlaces } from './places.ts';
 import { compareWithBackup, restoreBackup, type RestoredPart } from './restore.ts';
-import type { ServiceBackup } from './service-backup.ts';
+import type { ServiceBackup, ServiceRestore } from './service-backup.ts';
 import { databaseBackups, selectBackupServices, type BackupService } from './services.ts';
 import { openVaultParts } from './vault-source.ts';
 
@@ -16,6 +22,11 @@ export interface BackUpStackOptions {
   readonly only?: readonly string[] | undefined;
   /** Build upon the latest set of the same services. */
   readonly parent?: string | undefined;
+  /**
+   * PostgreSQL as a physical backup of the whole cluster, with the archived log, instead of dumps; upon the parent's where that can be. What
+   * FerretDB and Forgejo keep in it is in the cluster, and nowhere else.
+   */
+  readonly physical?: boolean;
   readonly fingerprints?: boolean;
   readonly encrypted?: boolean;
   readonly onEvent?: OnEvent | undefined;
@@ -45,9 +56,10 @@ async function backUpHeld(stack: Stack, store: BackupStore, options: BackUpStack
   });
   const places = await StackPlaces.open(stack, session.client);
   const names = await selectBackupServices(stack, places, options.only);
+  await using cluster = options.physical === true ? await clusterOf(stack, store, places, names, options) : undefined;
   return await createBackup(store, {
     project: stack.project.id,
-    services: await sources(stack, places, session.client, names),
+    services: await sources(stack, places, session.client, names, cluster),
     parent: options.parent,
     fingerprints: options.fingerprints ?? true,
     encrypted: options.encrypted ?? true,
@@ -63,14 +75,44 @@ async function letPausedGoOn(stack: Stack): Promise<void> {
     if (state === 'paused') await docker.unpauseContainer(id);
 }
 
+// Each database has one owner: in a physical set all that PostgreSQL has is PostgreSQL's.
+async function clusterOf(
+  stack: Stack,
+  store: BackupStore,
+  places: StackPlaces,
+  names: readonly BackupService[],
+  { parent }: BackUpStackOptions,
+): Promise<PhysicalSources> {
+  if (!names.includes('postgres'))
+    throw new DevstackError({
+      code: StackBackupErrorCode.nothingSelected,
+      message: 'A physical backup is one of PostgreSQL, and it is not among the services.',
+      hint: 'Leave --physical away, or name postgres as well.',
+      details: { usage: true },
+    });
+  const holds = ['mongodb', 'forgejo'].filter((name) => places.isRunning(name) && isInCluster(stack, name));
+  const forgejo = names.includes('forgejo') ? await places.forgejo() : undefined;
+  return physicalSources({ postgres: await places.postgres(), forgejo, holds, store, parent });
+}
+
+function isInCluster(stack: Stack, service: string): boolean {
+  return service !== 'mongodb' || stack.model.service(service).engine === 'ferretdb';
+}
+
 /** Everything that gives parts, in the order of a restore. */
 async function sources(
   stack: Stack,
   places: StackPlaces,
   client: VaultClient,
   names: readonly BackupService[],
+  cluster: PhysicalSources | undefined,
 ): Promise<readonly ServiceSource[]> {
-  const databases = await databaseBackups(places, names);
+  const inCluster = (name: string): boolean =>
+    cluster !== undefined && ['postgres', 'mongodb', 'forgejo'].includes(name) && isInCluster(stack, name);
+  const databases = await databaseBackups(
+    places,
+    names.filter((name) => !inCluster(name)),
+  );
   const found: ServiceSource[] = [];
   for (const name of names) {
     const database = databases.find(({ service }) => service === name);
@@ -82,7 +124,8 @@ async function sources(
       });
     } else if (name === 'configuration') {
       found.push({ service: name, open: ({ signal }) => openConfigurationParts(stack, places.services(), signal) });
-    } else if (database !== undefined) found.push(database);
+    } else if (name === 'postgres' && cluster !== undefined) found.push(...cluster.sources);
+    else if (database !== undefined) found.push(database);
   }
   return found;
 }
@@ -94,6 +137,8 @@ export interface RestoreStackOptions {
   readonly id: string;
   /** All databases that the set has and that run here, unless given. */
   readonly only?: readonly string[] | undefined;
+  /** Of a physical set, and of PostgreSQL alone: go on with the archived log to there. */
+  readonly target?: RecoveryTarget | undefined;
   readonly done?: ReadonlySet<string>;
   readonly onPart?: (part: string) => Promise<void>;
   readonly onEvent?: OnEvent | undefined;
@@ -102,7 +147,8 @@ export interface RestoreStackOptions {
 
 /**
  * Restores the databases of a set into the running stack and compares them with its fingerprints. Vault and configuration are not touched:
- * `recover` and `vault restore` bring those back. Throws LEASE_HELD, SERVICE_NOT_RUNNING, UNKNOWN_SERVICE, NOTHING_SELECTED, RESTORE_FAILED.
+ * `recover` and `vault restore` bring those back. Throws LEASE_HELD, SERVICE_NOT_RUNNING, UNKNOWN_SERVICE, NOTHING_SELECTED, RESTORE_FAILED;
+ * for a physical set also NOT_PHYSICAL, TARGET_OUT_OF_REACH, BACKUP_INCOMPLETE, RECOVERY_NOT_PROVEN.
  */
 export async function restoreStack(
   stack: Stack,
@@ -112,7 +158,7 @@ export async function restoreStack(
   const started = performance.now();
   const { id, signal, onEvent } = options;
   const compared = await withStackLease(stack, { owner: 'devstack backup restore', signal }, () =>
-    withDatabases(stack, store, options, async (services) => {
+    withDatabases(stack, store, options, async (services, cluster) => {
       await letPausedGoOn(stack);
       const compared = await settling(services, async () => {
         await restoreBackup(store, partsOf(options, services));
@@ -125,7 +171,9 @@ export async function restoreStack(
         services: services.map(({ service }) => service),
         durationMs: performance.now() - started,
       });
-      return compared;
+      const keptAt = cluster?.keptAt();
+      if (keptAt === undefined) return compared;
+      return compared.map((part) => (part.service === 'postgres' ? { ...part, keptAt } : part));
     }),
   );
   // What had to be stopped takes a moment to answer again.
@@ -140,13 +188,15 @@ export async function restoreDatabases(
   options: RestoreStackOptions,
 ): Promise<readonly string[]> {
   return withStackLease(stack, { owner: 'devstack recover', signal: options.signal }, () =>
-    withDatabases(stack, store, options, (services) => restoreBackup(store, partsOf(options, services))),
+    withDatabases(stack, store, { ...options, keepOld: false }, (services) =>
+      restoreBackup(store, partsOf(options, services)),
+    ),
   );
 }
 
 function partsOf(
   { id, onEvent, signal, done, onPart }: RestoreStackOptions,
-  services: readonly ServiceBackup[],
+  services: readonly ServiceRestore[],
 ): Parameters<typeof restoreBackup>[1] {
   return {
     set: id,
@@ -173,7 +223,7 @@ export async function compareStack(
 }
 
 // Whatever had to be stopped runs again afterwards.
-async function settling<T>(services: readonly ServiceBackup[], work: () => Promise<T>): Promise<T> {
+async function settling<T>(services: readonly ServiceRestore[], work: () => Promise<T>): Promise<T> {
   try {
     return await work();
   } finally {
@@ -185,10 +235,14 @@ async function settling<T>(services: readonly ServiceBackup[], work: () => Promi
 async function withDatabases<T>(
   stack: Stack,
   store: BackupStore,
-  { id, only }: Pick<RestoreStackOptions, 'id' | 'only'>,
-  work: (services: readonly ServiceBackup[]) => Promise<T>,
+  options: Pick<RestoreStackOptions, 'id' | 'only' | 'target' | 'onEvent' | 'signal'> & { readonly keepOld?: boolean },
+  work: (services: readonly ServiceRestore[], cluster: PhysicalService | undefined) => Promise<T>,
 ): Promise<T> {
-  const { parts } = await store.read(id);
+  const { id, only, target } = options;
+  const manifest = await store.read(id);
+  const { parts } = manifest;
+  const physical = physicalOf(manifest);
+  if (target !== undefined && physical === undefined) throw notPhysical(id);
   await using session = await loginWithFiles({
     client: stack.vault(),
     directory: join(stack.directories.approles, 'backup'),
@@ -198,9 +252,35 @@ async function withDatabases<T>(
     parts.map(({ service }) => service).filter((name) => !['vault', 'configuration'].includes(name)),
   );
   const names = await selectBackupServices(stack, places, only ?? [...there]);
-  return await work(await databaseBackups(places, names));
+  if (physical === undefined) return await work(await databaseBackups(places, names), undefined);
+  refuseParted(id, names, target);
+  const others = await databaseBackups(
+    places,
+    names.filter((name) => name !== 'postgres'),
+  );
+  if (!names.includes('postgres')) return await work(others, undefined);
+  const cluster = physicalService({ ...options, stack, places, store });
+  return await work([cluster, ...others], cluster);
 }
 
 function isSame({ consistency, differences }: RestoredPart): boolean {
   return consistency === 'approximate' || (differences ?? []).length === 0;
+}
+
+// Forgejo's database is in the cluster: its files alone would be of another moment.
+function refuseParted(id: string, names: readonly BackupService[], target: RecoveryTarget | undefined): void {
+  const isAlone = names.length === 1 && names[0] === 'postgres';
+  const problem =
+    target !== undefined && !isAlone
+      ? 'The log is one of PostgreSQL: only it can be brought to a moment of its own.'
+      : names.includes('forgejo') && !names.includes('postgres')
+        ? `In the backup ${id} Forgejo's database is part of the whole PostgreSQL: its repositories do not come back without it.`
+        : undefined;
+  if (problem === undefined) return;
+  throw new DevstackError({
+    code: StackBackupErrorCode.nothingSelected,
+    message: problem,
+    hint: target === undefined ? 'Name both: --only postgres,forgejo' : 'Add: --only postgres',
+    details: { usage: true },
+  });
 }

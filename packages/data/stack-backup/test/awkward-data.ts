@@ -29,6 +29,17 @@ async function redis(stack: Stack): ReturnType<typeof connectRedis> {
 
 /** A few tables of awkward types and Redis keys of most kinds. */
 export async function fill(stack: Stack): Promise<void> {
+  await fillPostgres(stack);
+  await using keys = await redis(stack);
+  await keys.command('SET', 'text', 'naïve ☃');
+  await keys.command('HSET', 'hash', 'a', '1', 'b', '2');
+  await keys.command('RPUSH', 'list', 'x', 'y', 'x');
+  await keys.command('ZADD', 'scores', '1.5', 'one', '-2', 'two');
+  await keys.command('SADD', 'set', 'p', 'q');
+}
+
+/** The tables alone. */
+export async function fillPostgres(stack: Stack): Promise<void> {
   await using sql = await postgres(stack);
   await sql.query(
     `CREATE TABLE "Größe ☃" (id bigint GENERATED ALWAYS AS IDENTITY, b bytea, j jsonb, a text[], n numeric)`,
@@ -41,20 +52,11 @@ export async function fill(stack: Stack): Promise<void> {
     `INSERT INTO orders SELECT i, '2026-01-01Z'::timestamptz + i * interval '1 hour' FROM generate_series(1, 300) i`,
   );
   await sql.query('CREATE VIEW latest AS SELECT max(id) FROM orders');
-  await using keys = await redis(stack);
-  await keys.command('SET', 'text', 'naïve ☃');
-  await keys.command('HSET', 'hash', 'a', '1', 'b', '2');
-  await keys.command('RPUSH', 'list', 'x', 'y', 'x');
-  await keys.command('ZADD', 'scores', '1.5', 'one', '-2', 'two');
-  await keys.command('SADD', 'set', 'p', 'q');
 }
 
 /** Everything that `fill` made, in one line each. */
 export async function contents(stack: Stack): Promise<readonly string[]> {
-  await using sql = await postgres(stack);
-  const [tables] = await sql.query<{ text: string }>(
-    `SELECT (SELECT string_agg(t::text, '' ORDER BY id) FROM "Größe ☃" t) || (SELECT string_agg(o::text, '' ORDER BY id) FROM orders o) AS text`,
-  );
+  const tables = await tablesOf(stack);
   await using keys = await redis(stack);
   const found = await Promise.all([
     keys.command('GET', 'text'),
@@ -63,12 +65,18 @@ export async function contents(stack: Stack): Promise<readonly string[]> {
     keys.command('ZRANGE', 'scores', '0', '-1'),
     keys.command('SMEMBERS', 'set'),
   ]);
-  return [
-    createHash('sha256')
-      .update(tables?.text ?? '')
-      .digest('hex'),
-    ...found.map((one) => JSON.stringify(one)),
-  ];
+  return [tables, ...found.map((one) => JSON.stringify(one))];
+}
+
+/** Everything that `fillPostgres` made. */
+export async function tablesOf(stack: Stack): Promise<string> {
+  await using sql = await postgres(stack);
+  const [tables] = await sql.query<{ text: string }>(
+    `SELECT (SELECT string_agg(t::text, '' ORDER BY id) FROM "Größe ☃" t) || (SELECT string_agg(o::text, '' ORDER BY id) FROM orders o) AS text`,
+  );
+  return createHash('sha256')
+    .update(tables?.text ?? '')
+    .digest('hex');
 }
 
 export async function damage(stack: Stack): Promise<void> {

@@ -1,8 +1,8 @@
-import type { BackupStore } from '@devstack-core/backup-store';
+import type { BackupStore, SetManifest } from '@devstack-core/backup-store';
 import { defaultPolicy } from '@devstack-core/backup-rotation';
 import { writeFileDurable } from '@devstack-core/durable-files';
 import { DevstackError } from '@devstack-core/errors';
-import { backUpStack, bytesText, type CreatedBackup } from '@devstack-core/stack-backup';
+import { backUpStack, bytesText, physicalOf, physicalSets, type CreatedBackup } from '@devstack-core/stack-backup';
 import { chosenSet, openStore } from '../../backup/store.ts';
 import { targetOf } from '../../backup/target.ts';
 import { listArgument, stringArgument, type Arguments, type Outcome } from '../../command.ts';
@@ -26,9 +26,11 @@ export async function run(args: Arguments, context: Context): Promise<Outcome> {
       text: 'This backup is not encrypted: whoever can read it has every password, and can change it unseen.',
       hint: 'Leave --no-encrypt away.',
     });
+  const physical = args['physical'] === true;
   const created = await backUpStack(stack, store, {
     only: namesOf(args),
-    parent: args['incremental'] === true ? await chosenSet(store, undefined) : undefined,
+    parent: args['incremental'] === true ? await parentOf(store, physical) : undefined,
+    physical,
     fingerprints: args['fingerprints'] !== false,
     encrypted,
     onEvent: context.onEvent,
@@ -42,8 +44,10 @@ export async function run(args: Arguments, context: Context): Promise<Outcome> {
   const path = `${store.directory}/${manifest.id}`;
   const parts = manifest.parts.length;
   const seconds = durationMs / 1000;
+  const cluster = clusterOf(manifest);
   const lines = [
     `Backup ${manifest.id}: ${String(parts)} parts, ${bytesText(plainBytes)} as ${bytesText(storedBytes)} on the disk${unchanged === 0 ? '' : `, ${String(unchanged)} unchanged`}, in ${seconds.toFixed(1)} s (${bytesText(plainBytes / seconds)}/s).`,
+    ...(cluster === undefined ? [] : [`PostgreSQL: ${cluster.text}.`]),
     ...manifest.parts
       .filter(({ consistency }) => consistency === 'approximate')
       .map((part) => `Approximate: ${part.service} ${part.name}: ${part.consistencyReason ?? 'no reason given'}`),
@@ -72,6 +76,7 @@ export function createdDocument(created: CreatedBackup, path: string, removed: r
     storedBytes,
     unchanged,
     durationMs,
+    postgres: clusterOf(manifest)?.data ?? null,
     parts: manifest.parts.map(({ service, name, kind, engine, consistency, snapshotAt }) => ({
       service,
       name,
@@ -82,6 +87,27 @@ export function createdDocument(created: CreatedBackup, path: string, removed: r
       snapshotAt,
     })),
     removed,
+
+// Increments of PostgreSQL follow each other, whatever sets of dumps lie between them.
+async function parentOf(store: BackupStore, physical: boolean): Promise<string> {
+  const [latest] = physical ? await physicalSets(store) : [];
+  return latest?.manifest.id ?? chosenSet(store, undefined);
+}
+
+// What became of the cluster, and why it is no increment.
+function clusterOf(manifest: SetManifest): { readonly text: string; readonly data: object } | undefined {
+  const set = physicalOf(manifest);
+  if (set === undefined) return undefined;
+  const { link, base, wal } = set;
+  const reason = String(base.metadata?.['reason'] ?? '');
+  const what =
+    link === 0
+      ? `a full physical backup, as ${reason}`
+      : `increment ${String(link)} upon the physical backup in ${manifest.parent ?? ''}`;
+  const data = { kind: link === 0 ? 'full' : 'incremental', reason: link === 0 ? reason : null, link };
+  return {
+    text: `${what}; ${wal === undefined ? 'its log is not archived' : 'with its archived log'}`,
+    data: { ...data, parent: link === 0 ? null : manifest.parent, hasLog: wal !== undefined },
   };
 }
 

@@ -1,5 +1,5 @@
 import type { BackupStore, SetEntry } from '@devstack-core/backup-store';
-import { bytesText } from '@devstack-core/stack-backup';
+import { bytesText, physicalOf } from '@devstack-core/stack-backup';
 import { openStoreToLook } from '../../backup/store.ts';
 import type { Arguments, Outcome } from '../../command.ts';
 import type { Context } from '../../context.ts';
@@ -23,7 +23,16 @@ export async function listing(store: BackupStore): Promise<Outcome> {
 }
 
 function withoutManifest({ manifest, ...rest }: SetEntry): Record<string, unknown> {
-  return { ...rest, kind: manifest?.kind ?? null, parts: manifest?.parts.length ?? null };
+  return {
+    ...rest,
+    kind: manifest?.kind ?? null,
+    physical: isPhysical(manifest),
+    parts: manifest?.parts.length ?? null,
+  };
+}
+
+function isPhysical(manifest: SetEntry['manifest']): boolean {
+  return manifest !== undefined && physicalOf(manifest) !== undefined;
 }
 
 /** One set as a row of a table. */
@@ -33,7 +42,7 @@ export function row(set: SetEntry): readonly string[] {
     set.id,
     set.ageMs === undefined ? '' : ageText(set.ageMs),
     bytesText(set.bytes),
-    `${set.manifest?.kind ?? ''}${set.encrypted === false ? ', NOT ENCRYPTED' : ''}`,
+    `${set.manifest?.kind ?? ''}${isPhysical(set.manifest) ? ', physical' : ''}${set.encrypted === false ? ', NOT ENCRYPTED' : ''}`,
     `${state}${set.pinned ? ', pinned' : ''}`,
     set.verified === null ? 'no' : `${set.verified.verdict}, level ${String(set.verified.level)}`,
     set.problem?.message ?? set.services.join(' '),

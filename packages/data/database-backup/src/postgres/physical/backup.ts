@@ -19,6 +19,8 @@ export const manifestKind = 'postgresql-base-manifest';
 export interface PhysicalBackupOptions extends SourceOptions {
   /** What to build on; a full backup unless given, and where it cannot be. */
   readonly parent?: PhysicalParent | undefined;
+  /** Why there is no parent, where the caller knows; kept in the metadata. */
+  readonly noParentReason?: string | undefined;
   /** The folder in the container to which the server archives its write-ahead log, where it does. */
   readonly archive?: string | undefined;
   /** Told before anything is read: full or incremental, and why. */
@@ -41,7 +43,7 @@ export async function* openPhysicalBackup(
   const base = basePart(place, server, plan, options);
   yield base.part;
   const manifest = base.manifest();
-  if (manifest !== undefined) yield manifestPart(base.part, manifest);
+  if (manifest !== undefined) yield manifestPart(base.part, manifest, (options.now ?? (() => new Date()))());
   if (options.archive !== undefined) yield await walPart(place, server, options.archive, options);
 }
 
@@ -158,7 +160,8 @@ async function putFile(
   throw refusal('dump', `The manifest of the earlier backup could not be put into the container: ${stderr.trim()}`);
 }
 
-function manifestPart(base: BackupPart, content: Uint8Array): BackupPart {
+// Its moment is the end of the backup: the earliest that the log can lead to.
+function manifestPart(base: BackupPart, content: Uint8Array, endedAt: Date): BackupPart {
   const manifest = readBackupManifest(content);
   return {
     name: 'cluster-manifest',
@@ -166,7 +169,7 @@ function manifestPart(base: BackupPart, content: Uint8Array): BackupPart {
     extension: 'json',
     engine: base.engine,
     consistency: 'exact',
-    snapshotAt: base.snapshotAt,
+    snapshotAt: endedAt.toISOString(),
     metadata: {
       ...base.metadata,
       manifest: manifest?.digest ?? '',

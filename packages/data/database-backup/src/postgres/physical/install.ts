@@ -1,4 +1,6 @@
-import { recover, runIn, type RecoverOptions, type RecoveryPlace } from './recovery.ts';
+import type { DockerEngine } from '@devstack-core/docker-engine';
+import { failure } from '../failure.ts';
+import { markFinished, markUnfinished, recover, runIn, type RecoverOptions, type RecoveryPlace } from './recovery.ts';
 
 /** Where our image keeps the cluster on its volume. */
 const clusterFolder = 'data';
@@ -27,16 +29,62 @@ export async function installRecovered(
   // Everything is on the disk before the names change.
   await runIn(place, ['initdb', '--sync-only', `--pgdata=${root}/data`], 'Writing the new cluster', options.signal);
   const there = await place.docker.exec(place.container, ['test', '-e', `${root}/../${clusterFolder}`]);
-  const argv =
-    there.exitCode === 0
-      ? (['mv', '--exchange', '--no-target-directory', `${root}/data`, `${root}/../${clusterFolder}`] as const)
-      : (['mv', '--no-target-directory', `${root}/data`, `${root}/../${clusterFolder}`] as const);
-  await runIn(place, argv, 'Putting the new cluster in place', options.signal);
-  await runIn(
-    place,
-    ['sh', '-c', 'sync "$1/.." && rm -rf "$1/links" "$1/wal" "$1/manifests" "$1/log" "$1/pg_hba.conf"', 'sh', root],
-    'Cleaning up',
-    options.signal,
-  );
+  const how = there.exitCode === 0 ? ['--exchange', '--no-target-directory'] : ['--no-target-directory'];
+  // From here on nothing is broken off: what is where must be known.
+  await markFinished(place);
+  try {
+    await runIn(
+      place,
+      ['mv', ...how, `${root}/data`, `${root}/../${clusterFolder}`],
+      'Putting the new cluster in place',
+    );
+  } catch (error) {
+    await markUnfinished(place);
+    throw error;
+  }
+  const left = ['links', 'wal', 'history', 'manifests', 'log', 'pg_hba.conf'].map((name) => `${root}/${name}`);
+  await place.docker.exec(place.container, ['sh', '-c', 'sync "$1"; shift; rm -rf "$@"', 'sh', `${root}/..`, ...left]);
   return { kept: there.exitCode === 0 ? `${root.slice('/recovery/'.length)}/data` : undefined };
+}
+
+/** A cluster that `installRecovered` has kept, on the volume of a stopped service. */
+export interface KeptCluster {
+  readonly docker: DockerEngine;
+  /** That of the service. */
+  readonly image: string;
+  readonly volume: string;
+  /** As `installRecovered` gave it. */
+  readonly kept: string;
+  readonly labels: Readonly<Record<string, string>>;
+}
+
+/** Puts the kept cluster back in its place, and what is there in its. Throws RESTORE_FAILED. */
+export async function exchangeBack(options: KeptCluster): Promise<void> {
+  const { kept } = options;
+  await onVolume(options, [
+    'mv',
+    '--exchange',
+    '--no-target-directory',
+    `/recovery/${kept}`,
+    `/recovery/${clusterFolder}`,
+  ]);
+}
+
+/** Removes a kept cluster for good. Throws RESTORE_FAILED. */
+export async function removeKept(options: KeptCluster): Promise<void> {
+  await onVolume(options, ['rm', '-rf', `/recovery/${options.kept.replace(/\/data$/, '')}`]);
+}
+
+async function onVolume(
+  { docker, image, volume, labels }: KeptCluster,
+  argv: readonly [string, ...string[]],
+): Promise<void> {
+  const { exitCode, stderr } = await docker.runEphemeral({
+    image,
+    argv,
+    user: 'postgres',
+    labels,
+    binds: [`${volume}:/recovery`],
+  });
+  if (exitCode !== 0) throw failure('restore', 'Putting the clusters in their places', exitCode, `error: ${stderr}`);
 }

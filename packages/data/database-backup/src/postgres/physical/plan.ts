@@ -22,15 +22,17 @@ export type PhysicalPlan =
 
 export interface PhysicalPlanOptions {
   readonly parent?: PhysicalParent | undefined;
+  /** Why there is no parent, where the caller knows. */
+  readonly noParentReason?: string | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
 /** Whether the parent can be built on. Throws PLACE_UNUSABLE. */
 export async function planPhysicalBackup(
   place: PostgresPlace,
-  { parent, signal }: PhysicalPlanOptions = {},
+  { parent, noParentReason = 'there is no earlier one to build on', signal }: PhysicalPlanOptions = {},
 ): Promise<PhysicalPlan> {
-  if (parent === undefined) return full('there is no earlier one to build on');
+  if (parent === undefined) return full(noParentReason);
   const manifest = readBackupManifest(parent.manifest);
   if (manifest === undefined) return full('the manifest of the earlier one is damaged');
   if (parent.link + 1 > longestChain) return full(`the chain has ${String(longestChain)} increments already`);

@@ -8,7 +8,7 @@ import type { PostgresPlace } from '../place.ts';
 import { openSession } from '../session.ts';
 import { settingArguments, throwawayFolders, throwawaySettings, throwawaySocket } from '../throwaway.ts';
 import { readBackupManifest } from './backup-manifest.ts';
-import { missingSegment, segmentOf } from './wal-segments.ts';
+import { isSegment, missingSegment, segmentOf, timelineOf } from './wal-segments.ts';
 
 /** A container in which a cluster is put together from its backups and started. */
 export interface RecoveryPlace extends PostgresPlace {
@@ -18,11 +18,19 @@ export interface RecoveryPlace extends PostgresPlace {
 }
 
 export interface RecoveryOptions extends ThrowawayOptions {
-  /** Put it together on this volume, which stays; in the container itself unless given. */
+  /**
+   * Put it together in a folder of this volume, which stays, and which nobody else recovers on; its name begins with `recoveryPrefix`. In the
+   * container itself unless given.
+   */
   readonly volume?: { readonly name: string; readonly folder: string };
 }
 
-/** No server runs in it yet. */
+/** What the folders of recoveries on a volume are called. */
+export const recoveryPrefix = '.restore-';
+
+const unfinished = 'unfinished';
+
+/** No server runs in it yet. What a recovery that was killed has left on the volume goes; a cluster that was exchanged never does. */
 export async function openRecovery(options: RecoveryOptions): Promise<Throwaway<RecoveryPlace>> {
   const { docker, volume } = options;
   const root = volume === undefined ? '/var/tmp/devstack-backup' : `/recovery/${volume.folder}`;
@@ -33,7 +41,13 @@ export async function openRecovery(options: RecoveryOptions): Promise<Throwaway<
     argv: [
       'sh',
       '-c',
-      'umask 077; mkdir -p "$1/links" "$1/wal" "$1/manifests"; trap "exit 0" TERM INT; while :; do sleep 3600 & wait; done',
+      [
+        'umask 077',
+        `for old in /recovery/${recoveryPrefix}*/${unfinished}; do [ ! -e "$old" ] || rm -rf "\${old%/*}"; done`,
+        `mkdir -p "$1" && : > "$1/${unfinished}"`,
+        'mkdir -p "$1/links" "$1/wal" "$1/history" "$1/manifests"',
+        'trap "exit 0" TERM INT; while :; do sleep 3600 & wait; done',
+      ].join('\n'),
       'sh',
       root,
     ],
@@ -43,6 +57,19 @@ export async function openRecovery(options: RecoveryOptions): Promise<Throwaway<
     ...(volume === undefined ? {} : { binds: [`${volume.name}:/recovery`] }),
     ready: async (id) => (await docker.exec(id, ['test', '-d', `${root}/manifests`])).exitCode === 0,
   });
+  const remove = async (): Promise<void> => {
+    if (volume !== undefined)
+      await docker
+        .exec(container.id, [
+          'sh',
+          '-c',
+          `[ ! -e "$1/${unfinished}" ] || { pg_ctl stop --mode=immediate --pgdata="$1/data" >/dev/null 2>&1; rm -rf "$1"; }`,
+          'sh',
+          root,
+        ])
+        .catch(() => undefined);
+    await container.remove();
+  };
   return {
     docker,
     container: container.id,
@@ -53,8 +80,19 @@ export async function openRecovery(options: RecoveryOptions): Promise<Throwaway<
     host: throwawaySocket,
     root,
     isThrowaway: volume === undefined,
-    [Symbol.asyncDispose]: () => container.remove(),
+    [Symbol.asyncDispose]: remove,
   };
+}
+
+/** From here on what is in the folder may be a cluster that was in use: nobody clears it away. */
+export async function markFinished(place: RecoveryPlace): Promise<void> {
+  const script = `rm -f "$1/${unfinished}" && sync "$1"`;
+  await runIn(place, ['sh', '-c', script, 'sh', place.root], 'Finishing the recovery');
+}
+
+/** It is no such cluster after all. */
+export async function markUnfinished(place: RecoveryPlace): Promise<void> {
+  await place.docker.exec(place.container, ['touch', `${place.root}/${unfinished}`]);
 }
 
 /** Unpacks one link of the chain and checks every file of it against its manifest. Throws RESTORE_FAILED. */
@@ -118,6 +156,8 @@ export interface RecoverOptions {
   readonly target?: { readonly time: Date } | { readonly name: string };
   /** As the metadata of the log says. */
   readonly segmentBytes?: number;
+  /** The highest timeline that is known of this cluster anywhere: on a volume the new one is higher than it, and than all that are on the volume. */
+  readonly highestTimeline?: number;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -137,6 +177,7 @@ export async function recover(place: RecoveryPlace, options: RecoverOptions): Pr
     );
   await refuseWrongChain(place, links.length);
   const hasWal = await refuseGap(place, links.length - 1, options.segmentBytes);
+  if (!place.isThrowaway) await reserveTimelines(place, links.length - 1, options.highestTimeline ?? 0);
   if (target !== undefined && !hasWal)
     throw refusal(
       'restore',
@@ -162,9 +203,11 @@ export async function recover(place: RecoveryPlace, options: RecoverOptions): Pr
     await runIn(place, ['rm', '-rf', ...folders], 'The links', signal);
   }
   const server = { ...place, username: superuser };
-  await start(server, recoverySettings(root, hasWal, target), signal);
+  // What goes on from here must never be taken for what was written before: it gets a timeline of its own.
+  await start(server, hasWal || !place.isThrowaway ? recoverySettings(root, target) : {}, signal);
   await waitUntilRecovered(server, signal);
-  return server;
+  const { docker, container, password, scratch, host } = server;
+  return { docker, container, username: superuser, password, scratch, ...(host === undefined ? {} : { host }) };
 }
 
 async function numbersIn(place: RecoveryPlace, folder: string): Promise<readonly number[]> {
@@ -199,10 +242,11 @@ export async function readManifest(place: RecoveryPlace, link: number): Promise<
 // PostgreSQL takes the end of what it finds for the end of all, and starts.
 async function refuseGap(place: RecoveryPlace, last: number, segmentBytes = 16 * 1024 ** 2): Promise<boolean> {
   const { stdout } = await place.docker.exec(place.container, ['ls', '-1', `${place.root}/wal`]);
-  const names = stdout.split('\n').filter((line) => line !== '');
-  if (names.length === 0) return false;
   const manifest = readBackupManifest(await readManifest(place, last));
-  if (manifest === undefined) return true;
+  if (manifest === undefined) return false;
+  // What was written after an earlier restore, or before it and left out by it, is another history.
+  const names = stdout.split('\n').filter((line) => isSegment(line) && timelineOf(line) === manifest.timeline);
+  if (names.length === 0) return false;
   const missing = missingSegment(names, segmentOf(manifest.timeline, manifest.endLsn, segmentBytes), segmentBytes);
   if (missing !== undefined)
     throw refusal(
@@ -213,21 +257,44 @@ async function refuseGap(place: RecoveryPlace, last: number, segmentBytes = 16 *
   return true;
 }
 
-function recoverySettings(
-  root: string,
-  hasWal: boolean,
-  target: RecoverOptions['target'],
-): Readonly<Record<string, string>> {
-  if (!hasWal) return {};
+// A promotion takes the first number whose history cannot be found: empty ones stand for what lies elsewhere. None of them is read, as only
+// those above the backup's own are made.
+async function reserveTimelines(place: RecoveryPlace, last: number, highest: number): Promise<void> {
+  const { stdout } = await place.docker.exec(place.container, [
+    'sh',
+    '-c',
+    'ls -1 "$1/../data/pg_wal" "$1/../wal-archive" 2>/dev/null || :',
+    'sh',
+    place.root,
+  ]);
+  const own = readBackupManifest(await readManifest(place, last))?.timeline ?? 0;
+  const known = Math.max(highest, ...stdout.split('\n').map((name) => timelineOf(name) ?? 0));
+  const names = Array.from({ length: Math.max(0, known - own) }, (_, index) =>
+    (own + index + 1).toString(16).toUpperCase().padStart(8, '0').concat('.history'),
+  );
+  if (names.length > 0)
+    await runIn(
+      place,
+      ['sh', '-c', 'cd "$1/history" && shift && touch -- "$@"', 'sh', place.root, ...names],
+      'Reserving timelines',
+    );
+}
+
+function recoverySettings(root: string, target: RecoverOptions['target']): Readonly<Record<string, string>> {
+  const time = target !== undefined && 'time' in target ? target.time : undefined;
+  const name = target !== undefined && 'name' in target ? target.name : undefined;
   return {
-    restore_command: `cp "${root}/wal/%f" "%p"`,
+    restore_command: `cp "${root}/wal/%f" "%p" || cp "${root}/history/%f" "%p"`,
     recovery_target_action: 'promote',
-    // Of what an earlier recovery may have left in the cluster's own settings.
+    recovery_target_timeline: 'current',
+    // Of what an earlier recovery may have left in the cluster's own settings. The one that counts comes last: after it the server takes even
+    // an empty one for a second target.
     recovery_target: '',
+    ...(time === undefined ? { recovery_target_time: '' } : {}),
+    ...(name === undefined ? { recovery_target_name: '' } : {}),
     // Names of time zones, Z among them, are not known that early.
-    recovery_target_time: target !== undefined && 'time' in target ? target.time.toISOString().replace('Z', '+00') : '',
-    recovery_target_name: target !== undefined && 'name' in target ? target.name : '',
-    recovery_target_timeline: 'latest',
+    ...(time === undefined ? {} : { recovery_target_time: time.toISOString().replace('Z', '+00') }),
+    ...(name === undefined ? {} : { recovery_target_name: name }),
   };
 }
 

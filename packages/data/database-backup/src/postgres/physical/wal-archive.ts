@@ -10,6 +10,8 @@ import { isArchivedFile } from './wal-segments.ts';
 export interface WalArchiveState {
   /** `unavailable`: the server was started without `archive_mode`. */
   readonly mode: 'on' | 'off' | 'unavailable';
+  /** Whether increments can be made (`summarize_wal`). */
+  readonly summarizes: boolean;
   readonly failures: number;
   /** UTC; of the last segment, and of the last failure after it. */
   readonly lastArchivedAt: string | undefined;
@@ -58,7 +60,7 @@ export async function walArchiveState(
   await using session = await openSession(place, 'postgres', { purpose: 'restore' });
   const utc = (column: string): string => `to_char(${column} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')`;
   const [row] = await session.query(
-    `SELECT current_setting('archive_mode') AS mode, current_setting('archive_command') AS command, failed_count AS failures, ${utc('last_archived_time')} AS archived, CASE WHEN last_failed_time > coalesce(last_archived_time, '-infinity') THEN ${utc('last_failed_time')} END AS failing FROM pg_stat_archiver`,
+    `SELECT current_setting('archive_mode') AS mode, current_setting('archive_command') AS command, current_setting('summarize_wal') AS summarize, failed_count AS failures, ${utc('last_archived_time')} AS archived, CASE WHEN last_failed_time > coalesce(last_archived_time, '-infinity') THEN ${utc('last_failed_time')} END AS failing FROM pg_stat_archiver`,
   );
   const { stdout } = await place.docker.exec(place.container, [
     'sh',
@@ -74,6 +76,7 @@ export async function walArchiveState(
   const command = String(row?.['command']);
   return {
     mode: row?.['mode'] === 'off' ? 'unavailable' : command === off || command === '' ? 'off' : 'on',
+    summarizes: row?.['summarize'] === 'on',
     failures: Number(row?.['failures']),
     lastArchivedAt: textOf(row?.['archived']),
     failingSince: textOf(row?.['failing']),

@@ -52,6 +52,8 @@ export async function walPart(
 
 async function closeSegment(place: PostgresPlace, signal: AbortSignal | undefined): Promise<number> {
   await using session = await openSession(place, 'postgres', { purpose: 'dump', signal });
+  // A transaction with a number ends with a time in the log: a recovery to any moment up to this one finds where to stop.
+  await session.query(`SELECT pg_current_xact_id()::text AS id`);
   // A segment with nothing in it is not switched: the restore point is something.
   const [row] = await session.query(
     `SELECT pg_walfile_name(pg_switch_wal()) AS name, pg_size_bytes(current_setting('wal_segment_size')) AS bytes FROM (SELECT pg_create_restore_point('devstack-backup')) p`,

@@ -30,6 +30,17 @@ export function missingSegment(names: readonly string[], from: string, segmentBy
   return undefined;
 }
 
+/** Of a segment, a half-filled one or a timeline's history; undefined for other names. */
+export function timelineOf(name: string): number | undefined {
+  const [, timeline] = /^([0-9A-F]{8})(?:[0-9A-F]{16}(?:\..+)?|\.history)$/.exec(name) ?? [];
+  return timeline === undefined ? undefined : Number.parseInt(timeline, 16);
+}
+
+/** Whether it is a whole segment. */
+export function isSegment(name: string): boolean {
+  return segmentName.test(name);
+}
+
 /** Files that PostgreSQL archives: segments, timelines' histories and notes of backups; not half-written copies. */
 export function isArchivedFile(name: string): boolean {
   return (
