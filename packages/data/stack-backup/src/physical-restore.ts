@@ -1,10 +1,8 @@
 import type { BackupStore } from '@devstack-core/backup-store';
-import { judge } from '@devstack-core/backup-verification';
 import {
   exchangeBack,
   installRecovered,
   openRecovery,
-  postgresPhysicalAdapter,
   recoveryPrefix,
   removeKept,
   setWalArchiving,
@@ -12,18 +10,19 @@ import {
   stageWal,
   sweepThrowaways,
   walArchiveState,
-  type Fingerprint,
   type KeptCluster,
   type PostgresPlace,
+  type WalArchiveState,
 } from '@devstack-core/database-backup';
-import { DevstackError } from '@devstack-core/errors';
+import { isDevstackError } from '@devstack-core/errors';
 import { bringUp, type OnEvent, type Stack } from '@devstack-core/stack-lifecycle';
-import { StackBackupErrorCode } from './errors.ts';
+import { dependentsOf } from './dependents.ts';
 import { collectLog, type RecoveryTarget } from './physical-moment.ts';
+import { proveCluster, refuseNoSpace } from './physical-proof.ts';
 import { linkOf } from './physical-rehearser.ts';
 import { collectChain, type PhysicalSet } from './physical-set.ts';
 import type { StackPlaces } from './places.ts';
-import { artifactOf, bytesOf, partOf } from './set-files.ts';
+import { partOf } from './set-files.ts';
 
 export interface RestoreClusterOptions {
   readonly stack: Stack;
@@ -33,6 +32,8 @@ export interface RestoreClusterOptions {
   readonly target?: RecoveryTarget | undefined;
   /** Keeps the old cluster aside; true unless given. */
   readonly keepOld?: boolean | undefined;
+  /** Of the services that were stopped these are started by the caller, who restores more of them. */
+  readonly leaveStopped?: readonly string[];
   readonly onEvent?: OnEvent | undefined;
   readonly signal?: AbortSignal | undefined;
 }
@@ -57,7 +58,7 @@ export async function restoreCluster(options: RestoreClusterOptions): Promise<Ke
   const log = await collectLog(store, base, target);
   const place = await places.postgres();
   const docker = places.docker;
-  const { mode } = await walArchiveState(place);
+  const mode = await archivingOf(place);
   const { imageId } = await docker.inspectContainer(place.container);
   const volume = stack.model.volumeName('postgres-data');
   const labels = { 'io.devstack.project': stack.project.id, 'io.devstack.purpose': 'physical-restore' };
@@ -73,6 +74,7 @@ export async function restoreCluster(options: RestoreClusterOptions): Promise<Ke
       volume: { name: volume, folder },
       ...(signal === undefined ? {} : { signal }),
     });
+    await refuseNoSpace(recovery, chain, log.sets);
     for (const [link, set] of chain.entries()) {
       tell(options, `link ${String(link)} of ${String(chain.length - 1)}, from ${set.manifest.id}`);
       await stageLink(recovery, link, linkOf(store, set, signal === undefined ? {} : { signal }), signal);
@@ -80,7 +82,7 @@ export async function restoreCluster(options: RestoreClusterOptions): Promise<Ke
     for (const { manifest, wal } of log.sets) {
       tell(options, `log, from ${manifest.id}`);
       const { artifact } = partOf(manifest, 'postgres', wal?.name ?? '');
-      await stageWal(recovery, store.open(manifest.id, artifact), signal);
+      await stageWal(recovery, store.open(manifest.id, artifact, signal === undefined ? {} : { signal }), signal);
     }
     tell(options, 'putting it together');
     const installed = await installRecovered(recovery, {
@@ -112,40 +114,24 @@ export async function restoreCluster(options: RestoreClusterOptions): Promise<Ke
 }
 
 // The settings came back with the cluster, and that one among them is of whoever runs the stack.
-async function archiveAsBefore(place: PostgresPlace, mode: 'on' | 'off' | 'unavailable'): Promise<void> {
-  const { mode: now } = await walArchiveState(place);
+async function archiveAsBefore(place: PostgresPlace, mode: WalArchiveState['mode']): Promise<void> {
+  const now = await archivingOf(place);
   if (now !== mode && now !== 'unavailable' && mode !== 'unavailable') await setWalArchiving(place, mode === 'on');
+}
+
+// A server that does not answer any more is exchanged all the same.
+async function archivingOf(place: PostgresPlace): Promise<WalArchiveState['mode']> {
+  try {
+    return (await walArchiveState(place)).mode;
+  } catch (error) {
+    if (isDevstackError(error, 'PLACE_UNUSABLE')) return 'unavailable';
+    throw error;
+  }
 }
 
 function segmentSize(sets: readonly PhysicalSet[]): { readonly segmentBytes?: number } {
   const bytes = sets.at(0)?.wal?.metadata?.['segmentBytes'];
   return typeof bytes === 'number' ? { segmentBytes: bytes } : {};
-}
-
-// Without a target it must have all that the set says; with one, of another moment, it must be sound.
-async function proveCluster(
-  { store, target, signal }: RestoreClusterOptions,
-  { manifest, base }: PhysicalSet,
-  server: PostgresPlace,
-): Promise<void> {
-  const adapter = postgresPhysicalAdapter();
-  const part = { ...base, service: 'postgres' };
-  const withSignal = signal === undefined ? {} : { signal };
-  const problems = [...(await adapter.check(server, part, withSignal))];
-  if (target === undefined && base.fingerprintDigest !== null) {
-    const artifact = artifactOf(manifest, 'postgres', base.name, 'fingerprint');
-    const text = Buffer.from(await bytesOf(store.open(manifest.id, artifact))).toString();
-    const found = await adapter.fingerprint(server, part, withSignal);
-    const { findings } = judge(JSON.parse(text) as Fingerprint, found, part, new Date());
-    problems.push(...findings.map(({ message }) => message));
-  }
-  if (problems.length === 0) return;
-  throw new DevstackError({
-    code: StackBackupErrorCode.notProven,
-    message: `What came back of the backup ${manifest.id} is not sound: ${problems.slice(0, 3).join(' ')}`,
-    hint: 'PostgreSQL is as it was. Use another set, or look at it with devstack backup verify.',
-    details: { problems },
-  });
 }
 
 async function stopWithDependents({ stack, places }: RestoreClusterOptions, stopped: string[]): Promise<void> {
@@ -156,24 +142,18 @@ async function stopWithDependents({ stack, places }: RestoreClusterOptions, stop
   }
 }
 
-/** What cannot work without a service, by the compose files; those that are needed last come first. */
-export function dependentsOf({ model }: Pick<Stack, 'model'>, service: string): readonly string[] {
-  const found = [service];
-  // Grows while it is walked: dependents of dependents are visited too.
-  for (const name of found)
-    for (const one of model.services)
-      if (one.dependsOn.includes(name) && !found.includes(one.name)) found.push(one.name);
-  return found.slice(1).toReversed();
-}
-
 async function startOrTakeBack(
   options: RestoreClusterOptions,
   services: readonly string[],
   old: KeptCluster | undefined,
 ): Promise<void> {
-  const { stack, places } = options;
+  const { stack, places, leaveStopped = [] } = options;
   try {
-    await bringUp(stack, { services, ...progressOf(options), signal: options.signal });
+    await bringUp(stack, {
+      services: services.filter((name) => !leaveStopped.includes(name)),
+      ...progressOf(options),
+      signal: options.signal,
+    });
   } catch (error) {
     if (old === undefined) throw error;
     await places.docker.stopContainer(places.container('postgres'), { timeoutSeconds: 120 });

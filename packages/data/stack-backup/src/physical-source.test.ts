@@ -8,7 +8,7 @@ import {
 import type { Stack } from '@devstack-core/stack-lifecycle';
 import { beforeEach, describe, expect, it, vi } from 'vitest';
 import { storeIn } from '../test/fake-service.ts';
-import { dependentsOf } from './physical-restore.ts';
+import { dependentsOf } from './dependents.ts';
 import { physicalSources, type PhysicalSources } from './physical-source.ts';
 
 vi.mock(import('@devstack-core/database-backup'), async (original) => ({

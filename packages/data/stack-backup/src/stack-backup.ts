@@ -1,21 +1,16 @@
 import { join } from 'node:path';
 import type { BackupStore } from '@devstack-core/backup-store';
-import { DevstackError } from '@devstack-core/errors';
 import { up, withStackLease, type OnEvent, type Stack } from '@devstack-core/stack-lifecycle';
 import { loginWithFiles } from '@devstack-core/vault-approle';
-import type { VaultClient } from '@devstack-core/vault-client';
-import { openConfigurationParts } from './configuration-source.ts';
 import { createBackup, type CreatedBackup } from './create.ts';
-import { StackBackupErrorCode } from './errors.ts';
 import type { RecoveryTarget } from './physical-moment.ts';
 import { notPhysical, physicalOf } from './physical-set.ts';
 import { physicalService, type PhysicalService } from './physical-service.ts';
-import { physicalSources, type PhysicalSources } from './physical-source.ts';
 import { StackPlaces } from './places.ts';
 import { compareWithBackup, restoreBackup, type RestoredPart } from './restore.ts';
-import type { ServiceBackup, ServiceRestore } from './service-backup.ts';
-import { databaseBackups, selectBackupServices, type BackupService } from './services.ts';
-import { openVaultParts } from './vault-source.ts';
+import type { ServiceRestore } from './service-backup.ts';
+import { databaseBackups, selectBackupServices } from './services.ts';
+import { clusterOf, refuseParted, stackSources } from './sources.ts';
 
 /** What to back up of a stack. */
 export interface BackUpStackOptions {
@@ -56,10 +51,11 @@ async function backUpHeld(stack: Stack, store: BackupStore, options: BackUpStack
   });
   const places = await StackPlaces.open(stack, session.client);
   const names = await selectBackupServices(stack, places, options.only);
-  await using cluster = options.physical === true ? await clusterOf(stack, store, places, names, options) : undefined;
+  await using cluster =
+    options.physical === true ? await clusterOf(stack, store, places, names, options.parent) : undefined;
   return await createBackup(store, {
     project: stack.project.id,
-    services: await sources(stack, places, session.client, names, cluster),
+    services: await stackSources(stack, places, session.client, names, cluster),
     parent: options.parent,
     fingerprints: options.fingerprints ?? true,
     encrypted: options.encrypted ?? true,
@@ -74,63 +70,6 @@ async function letPausedGoOn(stack: Stack): Promise<void> {
   for (const { id, state } of await docker.listContainers({ project: stack.project.id }))
     if (state === 'paused') await docker.unpauseContainer(id);
 }
-
-// Each database has one owner: in a physical set all that PostgreSQL has is PostgreSQL's.
-async function clusterOf(
-  stack: Stack,
-  store: BackupStore,
-  places: StackPlaces,
-  names: readonly BackupService[],
-  { parent }: BackUpStackOptions,
-): Promise<PhysicalSources> {
-  if (!names.includes('postgres'))
-    throw new DevstackError({
-      code: StackBackupErrorCode.nothingSelected,
-      message: 'A physical backup is one of PostgreSQL, and it is not among the services.',
-      hint: 'Leave --physical away, or name postgres as well.',
-      details: { usage: true },
-    });
-  const holds = ['mongodb', 'forgejo'].filter((name) => places.isRunning(name) && isInCluster(stack, name));
-  const forgejo = names.includes('forgejo') ? await places.forgejo() : undefined;
-  return physicalSources({ postgres: await places.postgres(), forgejo, holds, store, parent });
-}
-
-function isInCluster(stack: Stack, service: string): boolean {
-  return service !== 'mongodb' || stack.model.service(service).engine === 'ferretdb';
-}
-
-/** Everything that gives parts, in the order of a restore. */
-async function sources(
-  stack: Stack,
-  places: StackPlaces,
-  client: VaultClient,
-  names: readonly BackupService[],
-  cluster: PhysicalSources | undefined,
-): Promise<readonly ServiceSource[]> {
-  const inCluster = (name: string): boolean =>
-    cluster !== undefined && ['postgres', 'mongodb', 'forgejo'].includes(name) && isInCluster(stack, name);
-  const databases = await databaseBackups(
-    places,
-    names.filter((name) => !inCluster(name)),
-  );
-  const found: ServiceSource[] = [];
-  for (const name of names) {
-    const database = databases.find(({ service }) => service === name);
-    if (name === 'vault') {
-      const { image, imageId } = await places.docker.inspectContainer(places.container('vault'));
-      found.push({
-        service: name,
-        open: ({ signal }) => openVaultParts(stack, { client, image: { name: image, id: imageId }, signal }),
-      });
-    } else if (name === 'configuration') {
-      found.push({ service: name, open: ({ signal }) => openConfigurationParts(stack, places.services(), signal) });
-    } else if (name === 'postgres' && cluster !== undefined) found.push(...cluster.sources);
-    else if (database !== undefined) found.push(database);
-  }
-  return found;
-}
-
-type ServiceSource = Pick<ServiceBackup, 'service' | 'open'>;
 
 /** What to bring back into a running stack. */
 export interface RestoreStackOptions {
@@ -259,28 +198,16 @@ async function withDatabases<T>(
     names.filter((name) => name !== 'postgres'),
   );
   if (!names.includes('postgres')) return await work(others, undefined);
-  const cluster = physicalService({ ...options, stack, places, store });
+  const cluster = physicalService({
+    ...options,
+    stack,
+    places,
+    store,
+    leaveStopped: names.filter((name) => name === 'forgejo'),
+  });
   return await work([cluster, ...others], cluster);
 }
 
 function isSame({ consistency, differences }: RestoredPart): boolean {
   return consistency === 'approximate' || (differences ?? []).length === 0;
-}
-
-// Forgejo's database is in the cluster: its files alone would be of another moment.
-function refuseParted(id: string, names: readonly BackupService[], target: RecoveryTarget | undefined): void {
-  const isAlone = names.length === 1 && names[0] === 'postgres';
-  const problem =
-    target !== undefined && !isAlone
-      ? 'The log is one of PostgreSQL: only it can be brought to a moment of its own.'
-      : names.includes('forgejo') && !names.includes('postgres')
-        ? `In the backup ${id} Forgejo's database is part of the whole PostgreSQL: its repositories do not come back without it.`
-        : undefined;
-  if (problem === undefined) return;
-  throw new DevstackError({
-    code: StackBackupErrorCode.nothingSelected,
-    message: problem,
-    hint: target === undefined ? 'Name both: --only postgres,forgejo' : 'Add: --only postgres',
-    details: { usage: true },
-  });
 }
