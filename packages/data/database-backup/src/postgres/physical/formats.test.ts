@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { readBackupManifest } from './backup-manifest.ts';
 import { TarWatcher } from './tar-watcher.ts';
-import { isArchivedFile, missingSegment, segmentOf } from './wal-segments.ts';
+import { isArchivedFile, isSegment, missingSegment, segmentOf, timelineOf } from './wal-segments.ts';
 
 const megabytes16 = 16 * 1024 ** 2;
 
@@ -40,6 +40,18 @@ describe('segments of the log', () => {
       '000000010000000100000000',
     );
     expect(missingSegment(['x'], 'no name', megabytes16)).toBeUndefined();
+  });
+
+  it.each([
+    ['0000000A0000000000000002', 10, true],
+    ['00000002.history', 2, false],
+    ['000000010000000000000002.partial', 1, false],
+    ['000000010000000000000002.00000028.backup', 1, false],
+    ['archive_status', undefined, false],
+    ['', undefined, false],
+  ])('%s is of timeline %s', (name, timeline, isWhole) => {
+    expect(timelineOf(name)).toBe(timeline);
+    expect(isSegment(name)).toBe(isWhole);
   });
 
   it('are told from half-written copies', () => {
