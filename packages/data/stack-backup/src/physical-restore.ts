@@ -94,13 +94,15 @@ export async function restoreCluster(options: RestoreClusterOptions): Promise<Ke
       prove: async (server) => {
         tell(options, 'checking it');
         await proveCluster(options, base, server);
+      },
+      beforeExchange: () => {
         tell(options, 'exchanging it');
-        await stopWithDependents(options, stopped);
+        return stopWithDependents(options, stopped);
       },
     });
     kept = installed.kept;
   } catch (error) {
-    // The old cluster is in its place: nobody waits for a new one.
+    // Whichever cluster is in its place is whole: nobody waits for another one.
     if (stopped.length > 0) await bringUp(stack, { services: stopped, ...progressOf(options) });
     throw error;
   }

@@ -6,7 +6,7 @@ import { markFinished, markUnfinished, recover, runIn, type RecoverOptions, type
 const clusterFolder = 'data';
 
 /**
- * Recovers on the volume of a stopped service and puts the result in the place of its cluster by one exchange of names, for which the image
+ * Recovers on the volume of a service and puts the result in the place of its cluster by one exchange of names, for which the image
  * needs coreutils 9.5. Gives the folder, on the volume, in which the old one is kept. Throws RESTORE_FAILED, and then the old one is
  * untouched.
  */
@@ -15,6 +15,8 @@ export async function installRecovered(
   options: RecoverOptions & {
     /** Asked while the new server runs; what it throws leaves the old one. */
     readonly prove?: (server: Awaited<ReturnType<typeof recover>>) => Promise<void>;
+    /** The new cluster is whole and on the disk: the service is stopped here, at the latest. What it throws leaves the old one. */
+    readonly beforeExchange?: () => Promise<void>;
   },
 ): Promise<{ readonly kept: string | undefined }> {
   const server = await recover(place, options);
@@ -30,17 +32,14 @@ export async function installRecovered(
   await runIn(place, ['initdb', '--sync-only', `--pgdata=${root}/data`], 'Writing the new cluster', options.signal);
   const there = await place.docker.exec(place.container, ['test', '-e', `${root}/../${clusterFolder}`]);
   const how = there.exitCode === 0 ? ['--exchange', '--no-target-directory'] : ['--no-target-directory'];
+  await options.beforeExchange?.();
   // From here on nothing is broken off: what is where must be known.
   await markFinished(place);
-  try {
-    await runIn(
-      place,
-      ['mv', ...how, `${root}/data`, `${root}/../${clusterFolder}`],
-      'Putting the new cluster in place',
-    );
-  } catch (error) {
+  const moved = await place.docker.exec(place.container, ['mv', ...how, `${root}/data`, `${root}/../${clusterFolder}`]);
+  if (moved.exitCode !== 0) {
+    // Said by the program itself: no answer at all would not tell which of the two is in the folder.
     await markUnfinished(place);
-    throw error;
+    throw failure('restore', 'Putting the new cluster in place', moved.exitCode, `error: ${moved.stderr}`);
   }
   const left = ['links', 'wal', 'history', 'manifests', 'log', 'pg_hba.conf'].map((name) => `${root}/${name}`);
   await place.docker.exec(place.container, ['sh', '-c', 'sync "$1"; shift; rm -rf "$@"', 'sh', `${root}/..`, ...left]);
