@@ -87,6 +87,8 @@ export function createdDocument(created: CreatedBackup, path: string, removed: r
       snapshotAt,
     })),
     removed,
+  };
+}
 
 // Increments of PostgreSQL follow each other, whatever sets of dumps lie between them.
 async function parentOf(store: BackupStore, physical: boolean): Promise<string> {
