@@ -1,12 +1,17 @@
 import { randomBytes } from 'node:crypto';
-import { cp, mkdtemp, open, readdir, rm } from 'node:fs/promises';
+import { cp, mkdtemp, open, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { SecretRegistry } from '@devstack-core/redaction';
+import { readPassphraseFile } from '@devstack-core/backup-crypto';
+import { testImage } from '@devstack-core/backup-store/test/images';
+import { watchProcesses, type CredentialNeedle } from '@devstack-core/credential-audit';
+import { Secret, SecretRegistry } from '@devstack-core/redaction';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { app, describeResult } from '../support/cli.ts';
+import { fillAwkward, readAwkward, takeMessages } from '../support/awkward-data.ts';
+import { app, describeResult, type CliResult } from '../support/cli.ts';
 import { engines } from '../support/data.ts';
-import { dockerLines } from '../support/programs.ts';
+import { docker, dockerLines, program } from '../support/programs.ts';
+import { publishedProblem } from '../support/published-schema.ts';
 import { collectSecrets, fingerprints, readAllSecrets } from '../support/secrets.ts';
 import { createTestStack, type TestStack } from '../support/test-stack.ts';
 
@@ -20,20 +25,29 @@ let folder: string;
 let sets: string;
 let id: string;
 
-const awkward = `
-CREATE TYPE mood AS ENUM ('sad', 'ok');
-CREATE DOMAIN positive AS int CHECK (VALUE > 0);
-CREATE TABLE "Ünï ""q""" (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, a numeric, b bytea, c jsonb, d tsrange, e mood, f text[], g timestamptz, h positive, twice int GENERATED ALWAYS AS (id * 2) STORED);
-INSERT INTO "Ünï ""q""" (a, b, c, d, e, f, g, h) SELECT 'NaN', decode(md5(n::text), 'hex'), jsonb_build_object('n', n), tsrange('2026-01-01', '2026-02-01'), 'ok', ARRAY['ä', NULL, ''], '2026-03-29 02:30+01', n FROM generate_series(1, 5000) n;
-CREATE TABLE parts (at date NOT NULL, n int) PARTITION BY RANGE (at);
-CREATE TABLE parts_2026 PARTITION OF parts FOR VALUES FROM ('2026-01-01') TO ('2027-01-01');
-INSERT INTO parts SELECT '2026-05-05', n FROM generate_series(1, 100) n;
-CREATE VIEW some AS SELECT n FROM parts WHERE n < 10;
-CREATE SEQUENCE counter START 41; SELECT nextval('counter');
-CREATE FUNCTION touch() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.n := NEW.n; RETURN NEW; END $$;
-CREATE TRIGGER touched BEFORE UPDATE ON parts FOR EACH ROW EXECUTE FUNCTION touch();
-SELECT lo_from_bytea(0, decode(repeat('00ff', 4000), 'hex')) > 0;
-`;
+/** What the watch looks for: every secret of the stack, the passphrase, and one that is shown on purpose. */
+const needles: CredentialNeedle[] = [];
+const canary = randomBytes(16).toString('hex');
+let before: Awaited<ReturnType<typeof readAwkward>>;
+
+/** A command of devstack while every program that starts on this machine is looked at. The control runs beside it, and must be all that is found. */
+async function watched(args: readonly string[]): Promise<CliResult> {
+  const { value: result, report } = await watchProcesses({
+    needles: [...needles, { value: new Secret(canary), label: 'the control' }],
+    run: async () => {
+      const done = await stack.run(args);
+      await program('sh', ['-c', 'sleep 0.3; :', 'sh', canary]);
+      return done;
+    },
+  });
+  expect(result.exitCode, describeResult(result)).toBe(0);
+  const found = report.findings.map((finding) =>
+    JSON.stringify(finding).includes('the control') ? 'control' : finding,
+  );
+  expect(new Set(found)).toEqual(new Set(['control']));
+  expect(needles.length).toBeGreaterThan(20);
+  return result;
+}
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'devstack-e2e-backup-'));
@@ -44,10 +58,20 @@ beforeAll(async () => {
   });
   await stack.expectRun(0, ['backup', 'passphrase', join(folder, 'passphrase')]);
   await stack.expectRun(0, ['up']);
-  await collectSecrets(stack, registry);
+  await collectSecrets(stack, {
+    add: (value, label) => {
+      registry.add(value, label);
+      needles.push({ value: value instanceof Secret ? value : new Secret(value), label: label ?? 'secret' });
+    },
+  });
   const secrets = await readAllSecrets(stack);
   for (const engine of engines) await engine.write(stack, secrets, value);
-  await stack.expectRun(0, ['shell', 'postgres'], { stdin: awkward });
+  await fillAwkward(stack, secrets);
+  before = await readAwkward(stack, secrets);
+  expect(Object.values(before).flat()).not.toContain('nothing');
+  const passphrase = await readPassphraseFile(join(folder, 'passphrase'));
+  needles.push({ value: passphrase, label: 'passphrase' });
+  registry.add(passphrase, 'passphrase');
 });
 
 afterAll(async () => {
@@ -109,8 +133,34 @@ describe('a backup of the whole stack', () => {
     ).toEqual([]);
   });
 
+  test('opens in a plain Debian by its own gpg and zstd alone, as the recovery card says', async () => {
+    const card = await readFile(join(sets, id, 'RECOVERY.md'), 'utf8');
+    const [, check = '', decrypt = ''] = [...card.matchAll(/^(`{3,})sh\n(.*?)\n\1$/gms)].map(([, , text = '']) => text);
+    const output = await docker(
+      ...['run', '--rm', '--network', 'none', '--user', '0:0', '--tmpfs', '/tmp', '--env', 'HOME=/tmp'],
+      ...['--volume', `${sets}:/backups:ro`, '--volume', `${join(folder, 'passphrase')}:/passphrase:ro`],
+      await testImage('debian'),
+      ...['sh', '-euc'],
+      `cp -r /backups/${id} /tmp/set; cd /tmp/set; ${check}\n${decrypt.replace('PASSPHRASE-FILE', '/passphrase')}\ncd plain; sha256sum -- *`,
+    );
+    const { manifest } = JSON.parse(await readFile(join(sets, id, 'manifest.json'), 'utf8')) as {
+      manifest: { artifacts: readonly { file: string; isSecret: boolean; plain: { sha256?: string } }[] };
+    };
+    expect(output).not.toContain('DAMAGED');
+    expect(output.match(/: OK$/gm)).toHaveLength(manifest.artifacts.length);
+    const sums = new Map(output.split('\n').map((line) => [line.slice(66), line.slice(0, 64)]));
+    const opened = manifest.artifacts.map(({ file, plain }) => {
+      const sum = sums.get(file.replace(/\.zst\.gpg$/, ''));
+      return [file, sum !== undefined && (plain.sha256 ?? sum) === sum];
+    });
+    expect(opened.filter(([, isSame]) => isSame === false)).toEqual([]);
+    expect(opened.length).toBeGreaterThan(30);
+  });
+
   test('is proven by restoring every part of it', async () => {
-    const { verdict, parts } = await stack.json<Verified>(['backup', 'verify']);
+    const { stdout } = await watched(['backup', 'verify', '--json']);
+    const { verdict, parts } = JSON.parse(stdout) as Verified;
+    expect(publishedProblem(JSON.parse(stdout))).toBeUndefined();
     expect(parts.filter((part) => part.verdict !== 'valid')).toEqual([]);
     expect(verdict).toBe('valid');
     expect(
@@ -157,21 +207,24 @@ describe('a backup of the whole stack', () => {
     const secrets = await readAllSecrets(stack);
     for (const engine of engines.filter(({ role }) => role === 'postgres' || role === 'mysql'))
       await engine.write(stack, secrets, later);
-    await stack.expectRun(0, ['backup', 'restore', id, '--only', 'postgres', '--yes']);
+    const { stdout } = await watched(['backup', 'restore', id, '--only', 'postgres', '--yes', '--json']);
+    expect(publishedProblem(JSON.parse(stdout))).toBeUndefined();
     const read = async (role: string) => engines.find((engine) => engine.role === role)?.read(stack, secrets);
     expect(await read('postgres')).toBe(value);
     expect(await read('mysql')).toBe(later);
   });
 
   test('brings everything back after everything was destroyed, with the same passwords', async () => {
-    const before = fingerprints(await readAllSecrets(stack));
+    const passwords = fingerprints(await readAllSecrets(stack));
     await stack.expectRun(0, ['reset', '--yes', '--no-backup']);
     await rm(stack.configHome, { recursive: true, force: true });
     expect(await stack.leftovers()).toEqual([]);
-    const result = await stack.expectRun(0, ['recover', '--force', '--backup', id]);
+    const result = await watched(['recover', '--force', '--backup', id]);
     expect(result.stdout).toMatch(/recovered\. RTO .* RPO /);
     const secrets = await readAllSecrets(stack);
-    expect(fingerprints(secrets)).toEqual(before);
+    expect(fingerprints(secrets)).toEqual(passwords);
+    expect(await readAwkward(stack, secrets)).toEqual(before);
+    expect(await takeMessages(stack, secrets)).toEqual([]);
     for (const engine of engines)
       expect([engine.role, await engine.read(stack, secrets)]).toEqual([engine.role, value]);
     await stack.expectRun(0, ['health']);

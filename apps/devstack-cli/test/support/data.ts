@@ -13,7 +13,7 @@ import { Secret } from '@devstack-core/redaction';
 import type { Credentials } from './secrets.ts';
 import type { TestStack } from './test-stack.ts';
 
-type AllSecrets = Readonly<Record<string, Credentials>>;
+export type AllSecrets = Readonly<Record<string, Credentials>>;
 
 /** How a user's own program writes a value into an engine and reads it again, from this machine. */
 export interface Engine {
@@ -22,7 +22,8 @@ export interface Engine {
   read(stack: TestStack, secrets: AllSecrets): Promise<string | undefined>;
 }
 
-function login(stack: TestStack, secrets: AllSecrets, role: string, port: number) {
+/** How a client on this machine logs in to a role's engine. */
+export function login(stack: TestStack, secrets: AllSecrets, role: string, port: number) {
   const { username = '', password = '', database = 'devstack' } = secrets[role] ?? {};
   return {
     host: '127.0.0.1',
@@ -114,14 +115,12 @@ export const engines: readonly Engine[] = [
   {
     role: 'forgejo',
     write: async (stack, secrets, value) => {
-      const answer = await forgejo(stack, secrets, 'POST', '/user/repos', { name: 'e2e', description: value });
-      if (answer.status !== 201) throw new Error(`Forgejo answered ${String(answer.status)}: ${answer.text}`);
+      await forgejo(stack, secrets, 'POST', '/api/v1/user/repos', { json: { name: 'e2e', description: value } });
     },
     read: async (stack, secrets) => {
       const { username = '' } = secrets['forgejo'] ?? {};
-      const answer = await forgejo(stack, secrets, 'GET', `/repos/${username}/e2e`);
-      if (answer.status !== 200) throw new Error(`Forgejo answered ${String(answer.status)}: ${answer.text}`);
-      return (JSON.parse(answer.text) as { description: string }).description;
+      const answer = await forgejo(stack, secrets, 'GET', `/api/v1/repos/${username}/e2e`);
+      return (JSON.parse(answer.toString()) as { description: string }).description;
     },
   },
 ];
@@ -129,7 +128,8 @@ export const engines: readonly Engine[] = [
 // Enough of them that each of three nodes has some.
 const redisKeys = Array.from({ length: 16 }, (_, index) => `e2e-${String(index)}`);
 
-function connectCluster(stack: TestStack, secrets: AllSecrets) {
+/** The whole cluster of Redis, from this machine. */
+export function connectCluster(stack: TestStack, secrets: AllSecrets) {
   const { username = 'default', password = '' } = secrets['redis'] ?? {};
   const natMap = Object.fromEntries(
     [21, 22, 23].map((host, index) => [
@@ -148,7 +148,7 @@ function connectCluster(stack: TestStack, secrets: AllSecrets) {
   });
 }
 
-function amqpLogin(stack: TestStack, secrets: AllSecrets) {
+export function amqpLogin(stack: TestStack, secrets: AllSecrets) {
   const { username = '', password = '' } = secrets['rabbitmq'] ?? {};
   return {
     host: '127.0.0.1',
@@ -159,24 +159,35 @@ function amqpLogin(stack: TestStack, secrets: AllSecrets) {
   };
 }
 
-// Over TLS: its plain port only leads there.
-async function forgejo(
+/** One request to Git hosting, and the body of its answer. Over TLS: its plain port only leads there. Rejects unless it succeeds. */
+export async function forgejo(
   stack: TestStack,
   secrets: AllSecrets,
   method: string,
   path: string,
-  body?: unknown,
-): Promise<{ readonly status: number; readonly text: string }> {
+  options: {
+    readonly json?: unknown;
+    readonly bytes?: Uint8Array;
+    readonly headers?: Readonly<Record<string, string>>;
+  } = {},
+): Promise<Buffer> {
   const { username = '', password = '' } = secrets['forgejo'] ?? {};
+  const { json, bytes, headers = {} } = options;
   const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
-  const call = request(`https://localhost:${String(stack.port(3443))}/api/v1${path}`, {
+  const isLoggedIn = Object.keys(headers).some((name) => name.toLowerCase() === 'authorization');
+  const call = request(`https://localhost:${String(stack.port(3443))}${path}`, {
     method,
     ca: readFileSync(join(stack.folder, 'certificates/ca.crt')),
-    auth: `${username}:${password}`,
-    headers: { 'content-type': 'application/json' },
+    // Given twice it would be neither.
+    ...(isLoggedIn ? {} : { auth: `${username}:${password}` }),
+    headers: { ...(json === undefined ? {} : { 'content-type': 'application/json' }), ...headers },
   });
   call.once('response', resolve).once('error', reject);
-  call.end(body === undefined ? undefined : JSON.stringify(body));
+  call.end(json === undefined ? bytes : JSON.stringify(json));
   const answer = await promise;
-  return { status: answer.statusCode ?? 0, text: (await answer.setEncoding('utf8').toArray()).join('') };
+  const body = Buffer.concat((await answer.toArray()) as Buffer[]);
+  const { statusCode = 0 } = answer;
+  if (statusCode < 200 || statusCode > 299)
+    throw new Error(`${method} ${path}: Forgejo answered ${String(statusCode)}: ${body.toString().slice(0, 500)}`);
+  return body;
 }

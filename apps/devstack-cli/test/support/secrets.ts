@@ -58,7 +58,7 @@ function fingerprint(value: string): string {
 }
 
 /** Everything that must not be seen anywhere: generated values, unseal keys, the root token, each secret_id. */
-export async function collectSecrets(stack: TestStack, registry: SecretRegistry): Promise<number> {
+export async function collectSecrets(stack: TestStack, registry: Pick<SecretRegistry, 'add'>): Promise<number> {
   let count = 0;
   const add = (value: string, label: string): void => {
     registry.add(new Secret(value), label);

@@ -9,6 +9,7 @@ import { fileURLToPath } from 'node:url';
 import { expect } from 'vitest';
 import { describeResult, devstack, requireBuild, type CliOptions, type CliResult } from './cli.ts';
 import { dockerLines } from './programs.ts';
+import { publishedProblem } from './published-schema.ts';
 
 /** A stack of its own beside whatever else runs here: name, ports, subnets and folders. */
 export interface TestStack {
@@ -25,7 +26,7 @@ export interface TestStack {
   run(args: readonly string[], options?: CliOptions): Promise<CliResult>;
   /** As `run`; any other exit code fails the test. */
   expectRun(exitCode: number, args: readonly string[], options?: CliOptions): Promise<CliResult>;
-  /** Runs with `--json` and returns the document. */
+  /** Runs with `--json` and returns the document, which must be as the published schema says. */
   json<T = Record<string, unknown>>(
     args: readonly string[],
     options?: CliOptions & { readonly exitCode?: number },
@@ -96,7 +97,9 @@ export async function createTestStack(extra: Readonly<Record<string, string>> = 
       { exitCode = 0, ...options }: CliOptions & { readonly exitCode?: number } = {},
     ) => {
       const result = await expectRun(exitCode, [...args, '--json'], options);
-      return JSON.parse(result.stdout) as T;
+      const document: unknown = JSON.parse(result.stdout);
+      expect(publishedProblem(document), result.command).toBeUndefined();
+      return document as T;
     },
     leftovers,
     remove: async () => {

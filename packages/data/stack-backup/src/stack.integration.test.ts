@@ -6,7 +6,7 @@ import { openBackupStore, type BackupStore } from '@devstack-core/backup-store';
 import type { Fingerprint } from '@devstack-core/database-backup';
 import { connectDocker } from '@devstack-core/docker-engine';
 import { Secret } from '@devstack-core/redaction';
-import { reset, up, type Stack } from '@devstack-core/stack-lifecycle';
+import { reset, up, volumeCopyLabel, type Stack } from '@devstack-core/stack-lifecycle';
 import { createTestStack, type TestStack } from '@devstack-core/stack-lifecycle/test/test-stack';
 import { readRootToken } from '@devstack-core/vault-lifecycle';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
@@ -137,11 +137,15 @@ test('databases come back from damage', async ({ signal }) => {
 });
 
 test('everything comes back when containers, volumes, keys and configuration are gone', async ({ signal }) => {
+  const { id: project } = own.stack.project;
+  // As a restore that was killed leaves it.
+  const docker = await connectDocker({ env: process.env });
+  await docker.ensureVolume({ name: `${project}_data.restored`, labels: { [volumeCopyLabel]: project } });
   await reset(await open());
   await rm(own.configHome, { recursive: true, force: true });
   await rm(join(copy.root, 'configs/vault'), { recursive: true });
   await rm(join(copy.root, 'infrastructure/compose'), { recursive: true });
-  expect(await left(own.stack.project.id)).toEqual([]);
+  expect(await left(project)).toEqual([]);
   const report = await recoverStack(recovery({ signal }));
   expect(report.record).toMatchObject({ kind: 'recover', outcome: 'recovered', backupId: id });
   expect(report.leftovers).toEqual([]);
