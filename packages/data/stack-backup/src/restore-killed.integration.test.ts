@@ -79,7 +79,9 @@ async function fingerprint(): Promise<string> {
   const { parts } = await store.read(id);
   const part = parts.find(({ name }) => name === 'kept');
   if (part === undefined) throw new Error('the part is gone');
-  return serializeFingerprint(await service.fingerprint({ ...part, service: 'postgres' }));
+  const found = await service.fingerprint({ ...part, service: 'postgres' });
+  if (found === undefined) throw new Error('the part has no fingerprint');
+  return serializeFingerprint(found);
 }
 
 async function isAsInTheSet(): Promise<boolean> {
