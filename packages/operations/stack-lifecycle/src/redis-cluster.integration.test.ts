@@ -59,8 +59,15 @@ describe('a Redis cluster', () => {
     const writing = (async (): Promise<void> => {
       for (let n = 0; !grown.signal.aborted; n += 1) {
         const key = `live:${String(n)}`;
-        await client.command('SET', key, key);
-        acknowledged.push(key);
+        // While slots change hands their nodes may send a command to and fro, and the driver gives up after sixteen times: nobody refused it.
+        const isSet = await client.command('SET', key, key).then(
+          () => true,
+          (error: unknown) => {
+            if (!String(error).includes('Too many Cluster redirections')) throw error;
+            return false;
+          },
+        );
+        if (isSet) acknowledged.push(key);
       }
     })();
     const outcome = await grow(3).finally(() => {
@@ -71,7 +78,9 @@ describe('a Redis cluster', () => {
     expect(await slotCounts(3)).toEqual(targetShares(3));
     expect(await keysLost()).toBe(0);
     expect(acknowledged.length).toBeGreaterThan(0);
-    const read = await Promise.all(acknowledged.map((key) => client.command('GET', key)));
+    // One that asks for the slots now: where many commands are under way, the driver's old view of them sends all to and fro.
+    await using reader = await redis.connect(0, { cluster: true });
+    const read = await Promise.all(acknowledged.map((key) => reader.command('GET', key)));
     expect(read.filter((value, index) => value !== acknowledged[index])).toEqual([]);
     expect(existsSync(growthFile)).toBe(false);
   });
