@@ -54,6 +54,13 @@ describe('what dockerode throws', () => {
       /holds it/,
     ],
     [
+      'a container that ended before its exec began',
+      refused(500, 'container not running - Container c is not running: Exited (137) 12 seconds ago'),
+      container,
+      'DOCKER_CONFLICT',
+      /docker logs/,
+    ],
+    [
       'a port in use by a container',
       refused(500, 'driver failed: Bind for 127.0.0.1:5432 failed: port is already allocated'),
       container,

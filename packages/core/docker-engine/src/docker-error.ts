@@ -98,13 +98,16 @@ function fromStatus(status: number | undefined, said: string, subject: Subject):
       details,
     });
   }
+  // For an exec the engine says 409, or 500 where the container ended between its making and its start.
+  const isDown = (status === 409 || status === 500) && /\bnot running\b/.test(said);
+  const isConflict = status === 409 || isDown;
+  const held = isDown
+    ? 'It has ended; its log says why (`docker logs`).'
+    : 'Something else uses or holds it; stop or remove that first.';
   return new DevstackError({
-    code: status === 409 ? Code.dockerConflict : Code.dockerRequestFailed,
+    code: isConflict ? Code.dockerConflict : Code.dockerRequestFailed,
     message: `The Docker engine refused a request about ${subject.kind} ${subject.name}${status === undefined ? '' : ` (HTTP ${String(status)})`}: ${said}`,
-    hint:
-      status === 409
-        ? 'Something else uses or holds it; stop or remove that first.'
-        : 'The engine log has more (`journalctl -u docker`).',
+    hint: isConflict ? held : 'The engine log has more (`journalctl -u docker`).',
     details,
   });
 }
