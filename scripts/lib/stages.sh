@@ -16,6 +16,26 @@ stage() {
   fi
 }
 
+# aside NAME COMMAND…: begins a command beside the stages that follow. `stage NAME TITLE outcome` waits for it, and is as it was.
+aside() {
+  aside_log=$logs/$1-aside.log aside_status=${results:?}.$1
+  shift
+  rm -f "$aside_status"
+  (
+    status=0
+    "$@" || status=$?
+    echo "$status" >"$aside_status"
+  ) >"$aside_log" 2>&1 </dev/null &
+  aside_pid=$!
+  trap 'kill_tree "$aside_pid"' EXIT
+}
+
+# shellcheck disable=SC2317,SC2329  # called by name
+outcome() {
+  tail --pid="$aside_pid" --lines=+1 --follow "$aside_log"
+  [ -s "$aside_status" ] && return "$(cat "$aside_status")"
+}
+
 # record NAME PASSED FAILED SECONDS
 record() { printf '%s %s %s %s\n' "$1" "$2" "$3" "$4" >>"${results:?}"; }
 

@@ -21,10 +21,12 @@ ca_bundle() {
   done
 }
 
-# The images of the stack and of the test helpers; what is present and current comes from the build cache.
+# The images of the stack and of the test helpers; what is present and current comes from the build cache. Compose would build them one after
+# another, in the order in which services start.
 # shellcheck disable=SC2317,SC2329  # called by name
 build_images() {
   DEVSTACK_CA_BUNDLE=$(ca_bundle)
   export DEVSTACK_CA_BUNDLE="${DEVSTACK_CA_BUNDLE:-/dev/null}"
-  docker compose --file infrastructure/compose/compose.yaml --profile '*' --progress plain build
+  docker compose --file infrastructure/compose/compose.yaml --profile '*' config >"${logs:?}/compose-config.yaml" &&
+    docker buildx bake --progress plain --load --file "$logs/compose-config.yaml"
 }

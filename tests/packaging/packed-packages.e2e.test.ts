@@ -21,10 +21,6 @@ const tarballs = new Map<string, string | Error>();
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'devstack-packaging-'));
-  await runProgram('pnpm', ['exec', 'turbo', 'run', 'build', '--continue', '--output-logs=errors-only'], {
-    cwd: root,
-    env: { ...process.env, TURBO_TELEMETRY_DISABLED: '1' },
-  });
   const local = await startLocalRegistry(join(folder, 'registry'));
   registry = local;
   environment = userEnvironment(local.npmrc);

@@ -309,7 +309,8 @@ describe('a second checkout beside this one', () => {
     const copy = await copyOfCheckout();
     const registry = join(stack.configHome, 'projects.json');
     const taken = JSON.parse(await readFile(registry, 'utf8')) as { projects: Record<string, object> };
-    const offset = await freePortOffset();
+    // Where a checkout chooses when the first ten blocks are given away.
+    const offset = await freePortOffset(20_000);
     // Blocks that this machine may use for real stacks are marked as given away, so that the choice falls on a free one.
     const given = [
       ...Array.from({ length: 10 }, (_, index) => index * 100),

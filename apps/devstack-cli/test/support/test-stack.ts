@@ -3,7 +3,7 @@ import { randomBytes, randomInt } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { createServer } from 'node:net';
-import { tmpdir } from 'node:os';
+import { networkInterfaces, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'vitest';
@@ -52,6 +52,8 @@ export async function createTestStack(extra: Readonly<Record<string, string>> = 
     DEVSTACK_CONFIG_HOME: configHome,
     DEVSTACK_PROJECT: project,
     DEVSTACK_PORT_OFFSET: String(offset),
+    // A checkout that is given chooses by itself.
+    ...(extra['DEVSTACK_ROOT'] === undefined ? { DEVSTACK_SUBNET_PREFIX: freePrefix() } : {}),
     NO_COLOR: '1',
     ...extra,
   };
@@ -113,14 +115,30 @@ export async function createTestStack(extra: Readonly<Record<string, string>> = 
   };
 }
 
-/** An offset that puts every port of a stack on a free one, beyond the blocks that checkouts get by themselves. */
-export async function freePortOffset(): Promise<number> {
+// Test files run beside each other: every worker has blocks of its own, so that none chooses what another is about to take. No two ports of
+// a stack are three apart, whole hundreds aside.
+const worker = Number(process.env['VITEST_POOL_ID'] ?? '0') % 4;
+
+/**
+ * An offset that puts every port of a stack on a free one, beyond the blocks that checkouts get by themselves, and below the ports that the
+ * kernel lends to whoever connects to somewhere: of those, one may be gone when a stack is started again.
+ */
+export async function freePortOffset(first = 1000 + worker * 3): Promise<number> {
   for (let attempt = 0; attempt < 50; attempt += 1) {
-    const offset = 30_000 + randomInt(0, 79) * 100;
+    const offset = first + randomInt(0, 45) * 100;
     const free = await Promise.all(standardPorts.map((port) => isFree(port + offset)));
     if (free.every(Boolean)) return offset;
   }
   throw new Error('No free block of ports was found in 50 tries.');
+}
+
+/** Beyond the prefixes that checkouts get by themselves. */
+function freePrefix(): string {
+  const own = Object.values(networkInterfaces()).flatMap((list) => (list ?? []).map(({ address }) => address));
+  for (;;) {
+    const prefix = `10.${String(128 + randomInt(0, 31) * 4 + worker)}`;
+    if (!own.some((address) => address.startsWith(`${prefix}.`))) return prefix;
+  }
 }
 
 function isFree(port: number): Promise<boolean> {

@@ -2,6 +2,7 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { ComposeModel } from '@devstack-core/compose-project';
+import { DevstackError } from '@devstack-core/errors';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { copySources, ensureImages, imageVariables } from './images.ts';
 import type { Stack } from './stack.ts';
@@ -108,6 +109,31 @@ describe('making images', () => {
     const onEvent = (): void => undefined;
     expect(await ensureImages(stack, services, { onEvent })).toEqual([]);
     expect(await ensureImages(stack, services, { onEvent, rebuild: true })).toEqual(['web', 'other']);
+  });
+
+  test('works on two at once; the first failure ends the other and is the one that is told', async () => {
+    const names = ['web', 'slow', 'never'];
+    const many = names.map((name) => ({ ...built, name, image: `devstack/${name}:1` }));
+    const begun: string[] = [];
+    const build = async (options: { services: string[]; signal: AbortSignal }): Promise<void> => {
+      const [name = ''] = options.services;
+      begun.push(name);
+      if (name === 'web') {
+        await expect.poll(() => begun).toContain('slow');
+        throw new Error('no space');
+      }
+      const ended = Promise.withResolvers<never>();
+      options.signal.addEventListener('abort', () => {
+        ended.reject(new DevstackError({ code: 'INTERRUPTED', message: 'ended', hint: '' }));
+      });
+      await ended.promise;
+    };
+    const { stack } = stackOf([base], build as never);
+    const model = { service: (name: string) => many.find((service) => service.name === name) };
+    await expect(
+      ensureImages({ ...stack, model } as unknown as Stack, many as never[], { onEvent: () => undefined }),
+    ).rejects.toMatchObject({ code: 'IMAGE_BUILD_FAILED', message: expect.stringContaining('of web ') as string });
+    expect(begun).toEqual(['web', 'slow']);
   });
 
   test('says how to get the base image, and how to see a build that failed', async () => {

@@ -86,7 +86,9 @@ export async function ensureImages(
       hint: 'Run ./scripts/setup: it makes the base image and everything else a fresh machine lacks.',
     });
   }
-  for (const [index, state] of distinct.entries()) {
+  const failed = new AbortController();
+  const signal = AbortSignal.any([failed.signal, ...(options.signal === undefined ? [] : [options.signal])]);
+  const make = async (state: ImageState, index: number): Promise<void> => {
     const progress = (text: string): void => {
       options.onEvent({
         type: 'progress',
@@ -96,20 +98,37 @@ export async function ensureImages(
     };
     const service = stack.model.service(state.service);
     progress(isBuilt(service) ? 'building' : `pulling ${state.image}`);
-    if (isBuilt(service)) await build(stack, service, progress, options.signal);
+    if (isBuilt(service)) await build(stack, service, progress, signal);
     else
       await engine.pullImage(state.image, {
         onProgress: (event) => {
           progress(event.status);
         },
       });
-  }
+  };
+  const queue = distinct.entries();
+  let failure: unknown;
+  const lane = async (): Promise<void> => {
+    for (const [index, state] of queue) {
+      if (failed.signal.aborted) return;
+      await make(state, index).catch((error: unknown) => {
+        // The first one says what is wrong; those that end because of it do not.
+        failure ??= error;
+        failed.abort();
+      });
+    }
+  };
+  await Promise.all(Array.from({ length: atOnce }, lane));
+  if (failure !== undefined) throw failure as Error;
   return distinct.map((state) => state.service);
 }
 
 function isBuilt(service: ServiceModel): boolean {
   return service.build !== undefined && service.image.startsWith('devstack/');
 }
+
+// One compiles while another fetches. With more, they would only share the processors, and the memory of a small machine.
+const atOnce = 2;
 
 // A compiler says nothing for minutes; people should not have to wonder.
 const heartbeatMs = 5_000;
