@@ -3,6 +3,7 @@ import type { Cluster, Redis, RedisOptions as DriverOptions } from 'ioredis';
 import type { Classify } from './failure.ts';
 import { Lifetime, type LifetimeOptions } from './lifetime.ts';
 import { passwordOf, tlsOptions, type Connection, type ConnectionOptions } from './options.ts';
+import { createClusterClient, patiently } from './redis-cluster-client.ts';
 import { announcedNames, nodeTarget, startNode, type Address, type NodeTarget } from './redis-node-names.ts';
 
 export type { Address } from './redis-node-names.ts';
@@ -53,7 +54,7 @@ export async function connectRedis(options: RedisOptions): Promise<RedisConnecti
   const tls = tlsOptions(options);
   const roots = cluster && options.tls !== undefined ? options.tls : false;
   const starts = [{ host, port, tls }, ...nodes.map((node) => startNode(node, roots))];
-  // Filled before the cluster is connected to. A node that joins later has to prove its address, or the connection ends and is made anew.
+  // Filled before the cluster is connected to. A node that joins later has to prove its address, or this connection ends: TLS_FAILED.
   let names: ReadonlyMap<string, string> = new Map();
   const shared = {
     username,
@@ -81,16 +82,14 @@ export async function connectRedis(options: RedisOptions): Promise<RedisConnecti
     signal,
     create: (report) => {
       const client = cluster
-        ? new Client.Cluster(starts, {
+        ? createClusterClient(Client.Cluster, {
+            starts,
             redisOptions: shared,
-            lazyConnect: true,
-            enableReadyCheck: false,
-            clusterRetryStrategy: () => null,
             slotsRefreshTimeout: connectTimeoutMs + 1000,
-            natMap: (address) => {
-              if (roots !== false) return nodeTarget(address, { names, tls: roots, natMap });
-              const to = natMap?.[address];
-              return to === undefined ? null : { ...to };
+            target: (address) =>
+              roots === false ? natMap?.[address] : nodeTarget(address, { names, tls: roots, natMap }),
+            onRefused: (error) => {
+              if (isOpen) report(error);
             },
           })
         : new Client({ ...shared, host, port, retryStrategy: () => null });
@@ -131,9 +130,12 @@ export async function connectRedis(options: RedisOptions): Promise<RedisConnecti
   isOpen = true;
   return {
     command: async (name, ...parameters) =>
-      lifetime.run(async (client) => client.call(name, parameters.map(revealed)), parameters),
+      lifetime.run(async (client) => patiently(async () => client.call(name, parameters.map(revealed))), parameters),
     commandBytes: async (name, ...parameters) =>
-      lifetime.run(async (client) => client.callBuffer(name, parameters.map(revealed)), parameters),
+      lifetime.run(
+        async (client) => patiently(async () => client.callBuffer(name, parameters.map(revealed))),
+        parameters,
+      ),
     close: async () => lifetime.close(),
     [Symbol.asyncDispose]: async () => lifetime.close(),
   };
