@@ -19,10 +19,12 @@ give_up_with_log() {
   exit 1
 }
 
-# A process and all below it: a background job of a script does not hear Ctrl-C by itself.
+# A process and all below it: a background job of a script does not hear Ctrl-C by itself. Each is halted first, so that none begins another.
 kill_tree() {
+  kill -STOP "$1" 2>/dev/null || return 0
   for child in $(cat "/proc/$1/task/$1/children" 2>/dev/null || pgrep -P "$1" 2>/dev/null); do kill_tree "$child"; done
   kill "$1" 2>/dev/null || true
+  kill -CONT "$1" 2>/dev/null || true
 }
 
 # What a step said last, without the colours; it may be silent for long.
@@ -41,7 +43,7 @@ step() {
   : >"$step_log"
   ("$@") >>"$step_log" 2>&1 </dev/null &
   step_pid=$!
-  trap 'kill_tree "$step_pid"; wait "$step_pid" 2>/dev/null; exit 130' INT TERM
+  trap 'kill_tree "$step_pid"; wait "$step_pid" 2>/dev/null || true; exit 130' INT TERM
   step_started=$(date +%s) step_shown=$step_started
   while kill -0 "$step_pid" 2>/dev/null; do
     sleep 0.2

@@ -1,5 +1,6 @@
-import { execFile } from 'node:child_process';
-import { chmod, copyFile, mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
+import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { chmod, copyFile, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -180,6 +181,59 @@ describe('apt sources', () => {
       'http://security.example/debian-security',
       'http://one.example/debian',
     ]);
+  });
+});
+
+/** Of a group of processes those that sleep for long; what has ended and only waits to be asked how is left out. */
+async function sleeping(group: number | undefined): Promise<readonly string[]> {
+  const ids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name));
+  const found = await Promise.all(
+    ids.map(async (id) => {
+      const [stat, argv] = await Promise.all(
+        ['stat', 'cmdline'].map(async (file) => readFile(`/proc/${id}/${file}`, 'utf8').catch(() => '')),
+      );
+      const [state, , own] = stat?.slice(stat.lastIndexOf(')') + 2).split(' ') ?? [];
+      return own === String(group) && state !== 'Z' && argv?.split('\0')[1] === '600' ? [id] : [];
+    }),
+  );
+  return found.flat();
+}
+
+describe('the steps of a script', () => {
+  const begin = [
+    'set -eu',
+    `root=${root} logs=$1/logs results=$1/results started=0`,
+    'mkdir -p "$logs" && : >"$results"',
+    `. ${root}/scripts/lib/terminal.sh && . ${root}/scripts/lib/stages.sh`,
+  ];
+  const steps = (...lines: readonly string[]): [string, ...string[]] => [
+    '-c',
+    [...begin, ...lines].join('\n'),
+    'try',
+    folder,
+  ];
+
+  it('are waited for where they run beside others, and counted by how they end', async () => {
+    const both = steps(
+      'slow() { echo begin; until [ -e "$logs/go" ]; do sleep 0.1; done; return "$1"; }',
+      'aside images slow 3',
+      'stage one One touch "$logs/go"',
+      'stage images Images outcome || echo failed',
+      'cut -d" " -f1-3 "$results"',
+    );
+    const { exitCode, stdout, stderr } = await run('sh', both);
+    expect([exitCode, stdout]).toEqual([0, 'failed\none 1 0\nimages 0 1\n']);
+    expect(stderr).toContain('  | begin\n');
+  });
+
+  it('end with the script, those beside others too, and it says 130', async () => {
+    const endless = steps('endless() { sleep 600; true; }', 'aside a endless', 'stage b B endless');
+    const child = spawn('sh', endless, { detached: true, stdio: ['ignore', 'ignore', 'pipe'] });
+    await expect.poll(async () => (await sleeping(child.pid)).length).toBeGreaterThan(1);
+    const exit = once(child, 'exit');
+    child.kill('SIGTERM');
+    expect(await exit).toEqual([130, null]);
+    await expect.poll(async () => sleeping(child.pid)).toEqual([]);
   });
 });
 
