@@ -10,7 +10,7 @@ import { BenchStack } from './lib/stack.ts';
 // Soak: PostgreSQL's certificate is renewed again and again under an open loop of new connections that verify chain and name. Open: a
 // connection is begun when its time has come, whether the one before has ended or not, so a pause of the server cannot hide.
 
-const perSecond = 200;
+const targetRate = 200;
 const renewals = 5;
 
 await using stack = await BenchStack.create();
@@ -40,6 +40,25 @@ interface Load {
   readonly latencies: readonly number[];
   readonly seconds: number;
 }
+
+// What server and client manage together, one after the other in eight lanes, without any switch: a small machine has less than the target,
+// and an open loop beyond it would only measure a queue.
+async function capacity(seconds: number): Promise<number> {
+  const end = performance.now() + seconds * 1000;
+  let queries = 0;
+  const lane = async (): Promise<void> => {
+    for (; performance.now() < end; queries += 1) await query();
+  };
+  await Promise.all(Array.from({ length: 8 }, lane));
+  return queries / seconds;
+}
+
+const atMost = await capacity(5);
+// Renewing takes processor time as well.
+const perSecond = Math.min(targetRate, Math.floor(atMost / 2));
+process.stderr.write(
+  `${atMost.toFixed(0)} connections a second without a switch; the loop makes ${String(perSecond)}\n`,
+);
 
 async function during(work: () => Promise<void>): Promise<Load> {
   const failed: string[] = [];
@@ -101,14 +120,15 @@ report(
     {
       what: 'new connections and queries a second',
       ours: renewed.queries / renewed.seconds,
+      peer: atMost,
       unit: '/s',
-      target: `${String(perSecond)} a second`,
-      met: renewed.queries / renewed.seconds >= perSecond * 0.95,
+      target: `${String(targetRate)} a second`,
+      met: renewed.queries / renewed.seconds >= targetRate * 0.95,
     },
     { what: 'a connection with its query, median', ours: median(renewed.latencies), unit: 'ms' },
   ],
   [
-    'Open loop: each connection begins at its time. It verifies chain and name, asks one question and ends.',
+    `Open loop: each connection begins at its time. It verifies chain and name, asks one question and ends. The loop makes ${String(perSecond)} a second: half of what this machine manages without a switch (the peer of the second row), 200 at most.`,
     `The control in the same run, a plain restart of the container, failed ${String(restarted.failed.length)} of ${String(restarted.queries)}.`,
   ],
 );
