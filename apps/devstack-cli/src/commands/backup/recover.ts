@@ -26,7 +26,8 @@ export async function run(args: Arguments, context: Context): Promise<Outcome> {
     acceptUnverified: args['accept-unverified'] === true,
     resume: args['resume'] === true,
     confirm: async (plan) => {
-      context.write(planText(plan));
+      // With --json standard output is the report's alone.
+      if (args['json'] !== true) context.write(planText(plan));
       await context.confirm(
         'This brings the stack to that state; what is there is kept aside until it is proven.',
         args['force'] === true,
