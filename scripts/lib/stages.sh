@@ -27,7 +27,8 @@ aside() {
     echo "$status" >"$aside_status"
   ) >"$aside_log" 2>&1 </dev/null &
   aside_pid=$!
-  trap 'kill_tree "$aside_pid"' EXIT
+  # Once it has ended, its number may be another process's.
+  trap '[ -s "$aside_status" ] || kill_tree "$aside_pid"' EXIT
 }
 
 # shellcheck disable=SC2317,SC2329  # called by name

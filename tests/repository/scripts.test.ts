@@ -229,11 +229,11 @@ describe('the steps of a script', () => {
   it('end with the script, those beside others too, and it says 130', async () => {
     const endless = steps('endless() { sleep 600; true; }', 'aside a endless', 'stage b B endless');
     const child = spawn('sh', endless, { detached: true, stdio: ['ignore', 'ignore', 'pipe'] });
-    await expect.poll(async () => (await sleeping(child.pid)).length).toBeGreaterThan(1);
+    await expect.poll(async () => (await sleeping(child.pid)).length, { timeout: 10_000 }).toBeGreaterThan(1);
     const exit = once(child, 'exit');
     child.kill('SIGTERM');
     expect(await exit).toEqual([130, null]);
-    await expect.poll(async () => sleeping(child.pid)).toEqual([]);
+    await expect.poll(async () => sleeping(child.pid), { timeout: 10_000 }).toEqual([]);
   });
 });
 
