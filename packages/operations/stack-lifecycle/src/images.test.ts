@@ -112,28 +112,28 @@ describe('making images', () => {
   });
 
   test('works on two at once; the first failure ends the other and is the one that is told', async () => {
-    const names = ['web', 'slow', 'never'];
-    const many = names.map((name) => ({ ...built, name, image: `devstack/${name}:1` }));
+    const many = [built, pulled, { ...built, name: 'never', image: 'devstack/never:1' }];
     const begun: string[] = [];
-    const build = async (options: { services: string[]; signal: AbortSignal }): Promise<void> => {
-      const [name = ''] = options.services;
+    const build = async ({ services: [name = ''] }: { services: string[] }): Promise<void> => {
       begun.push(name);
-      if (name === 'web') {
-        await expect.poll(() => begun).toContain('slow');
-        throw new Error('no space');
-      }
+      await expect.poll(() => begun).toContain('other');
+      throw new Error('no space');
+    };
+    const pullImage = async (_image: string, { signal }: { signal: AbortSignal }): Promise<never> => {
+      begun.push('other');
       const ended = Promise.withResolvers<never>();
-      options.signal.addEventListener('abort', () => {
+      signal.addEventListener('abort', () => {
         ended.reject(new DevstackError({ code: 'INTERRUPTED', message: 'ended', hint: '' }));
       });
-      await ended.promise;
+      return ended.promise;
     };
     const { stack } = stackOf([base], build as never);
+    const engine = async (): Promise<object> => ({ ...(await stack.engine()), pullImage });
     const model = { service: (name: string) => many.find((service) => service.name === name) };
     await expect(
-      ensureImages({ ...stack, model } as unknown as Stack, many as never[], { onEvent: () => undefined }),
+      ensureImages({ ...stack, engine, model } as unknown as Stack, many as never[], { onEvent: () => undefined }),
     ).rejects.toMatchObject({ code: 'IMAGE_BUILD_FAILED', message: expect.stringContaining('of web ') as string });
-    expect(begun).toEqual(['web', 'slow']);
+    expect(begun.toSorted()).toEqual(['other', 'web']);
   });
 
   test('says how to get the base image, and how to see a build that failed', async () => {

@@ -101,6 +101,7 @@ export async function ensureImages(
     if (isBuilt(service)) await build(stack, service, progress, signal);
     else
       await engine.pullImage(state.image, {
+        signal,
         onProgress: (event) => {
           progress(event.status);
         },
