@@ -26,8 +26,9 @@ export async function run(args: Arguments, context: Context): Promise<Outcome> {
     acceptUnverified: args['accept-unverified'] === true,
     resume: args['resume'] === true,
     confirm: async (plan) => {
-      // With --json standard output is the report's alone.
+      // With --json standard output is the report's alone, and whoever is asked still sees the plan.
       if (args['json'] !== true) context.write(planText(plan));
+      else if (args['force'] !== true) process.stderr.write(planText(plan));
       await context.confirm(
         'This brings the stack to that state; what is there is kept aside until it is proven.',
         args['force'] === true,
